@@ -1,0 +1,14 @@
+/*
+ * base/attr.h - names for the compiler attributes we use; the only place that spells them out.
+ */
+#ifndef MIXLAW_BASE_ATTR_H
+#define MIXLAW_BASE_ATTR_H
+
+#define MUST_USE __attribute__((warn_unused_result))
+#define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
+#define NORETURN __attribute__((noreturn))
+#define UNUSED __attribute__((unused))
+
+#define N_OF(array) (sizeof(array) / sizeof *(array))
+
+#endif

@@ -1,0 +1,16 @@
+/* cli/commands.h - the list of commands. To add one, add its name here; cmd_NAME.c defines it. */
+#ifndef MIXLAW_CLI_COMMANDS_H
+#define MIXLAW_CLI_COMMANDS_H
+
+#include "cli/command.h"
+
+#define COMMANDS(X)                                                                                \
+    X(man)                                                                                         \
+    X(completion)                                                                                  \
+    X(version)
+
+#define DECLARE(name) extern const struct command cmd_##name;
+COMMANDS(DECLARE)
+#undef DECLARE
+
+#endif

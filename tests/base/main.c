@@ -1,0 +1,268 @@
+/* tests/base/main.c - the base folder's tests. */
+#include "check.h"
+
+#include <math.h>
+
+#include "base/field.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "base/rng.h"
+#include "base/stream.h"
+#include "base/units.h"
+#include "base/yaml.h"
+
+static void test_units(void)
+{
+    static const struct {
+        const char *text;
+        enum st want;
+        uint64_t value;
+    } row[] = {
+        { "5M", ST_OK, 5000000 },
+        { "1.5B", ST_OK, 1500000000 },
+        { "200k", ST_OK, 200000 },
+        { "64KiB", ST_OK, 65536 },
+        { "0", ST_OK, 0 },
+        { "18446744073709551615", ST_OK, UINT64_MAX },
+        { "18446744073709551616", ST_USAGE, 0 },
+        { "1.5", ST_USAGE, 0 },
+        { "-3", ST_USAGE, 0 },
+        { "", ST_USAGE, 0 },
+        { "5Q", ST_USAGE, 0 },
+        { "99999999T", ST_USAGE, 0 },
+    };
+    for (size_t i = 0; i < N_OF(row); i++) {
+        struct err err = { "" };
+        uint64_t v = 0;
+        enum st st = units_whole(row[i].text, &v, &err);
+        CHECK(st == row[i].want, "'%s': got %d (%s)", row[i].text, (int)st, err.msg);
+        if (st == ST_OK)
+            CHECK(v == row[i].value, "'%s': got %llu", row[i].text, (unsigned long long)v);
+    }
+    double s;
+    struct err err;
+    CHECK(units_seconds("2h", &s, &err) == ST_OK && s == 7200, "got %g", s);
+    CHECK(units_seconds("1.5x", &s, &err) == ST_USAGE, "accepted 1.5x");
+    char buf[UNITS_MAX];
+    CHECK(strcmp(units_count(buf, 12345678), "12.3M") == 0, "got %s", buf);
+    CHECK(strcmp(units_time(buf, 250), "4 min 10 s") == 0, "got %s", buf);
+}
+
+static void test_utf8(void)
+{
+    struct strbuf b = { 0 };
+    CHECK(utf8_valid("plain \xC3\xA4", 8) == 8, "valid text refused");
+    CHECK(utf8_valid("a\xC0\xAF", 3) == 1, "an overlong form passed");
+    CHECK(utf8_valid("a\xED\xA0\x80", 4) == 1, "a surrogate passed");
+    CHECK(utf8_repair(&b, "x\xFFy\xE2\x82", 5) == 2, "wrong count");
+    CHECK(strcmp(b.s, "x\xEF\xBF\xBDy\xEF\xBF\xBD") == 0, "got %s", b.s);
+    str_release(&b);
+}
+
+static void test_json(void)
+{
+    struct js *v;
+    struct err err = { "" };
+    struct strbuf b = { 0 };
+    const char *text = "{\"a\":[1,2.5,\"x<\"],\"big\":9007199254740993}";
+    NEED(js_parse(&v, text, strlen(text), &err) == ST_OK, "%s", err.msg);
+    CHECK(js_get_whole(v, "big", 0) == 9007199254740993, "went through double");
+    CHECK(js_as_real(js_at(js_get(v, "a"), 1), 0) == 2.5, "lost the real");
+    js_put_real(v, "nan", NAN);
+    js_write_html(v, &b);
+    CHECK(strstr(b.s, "x\\u003c") && strstr(b.s, "\"nan\":null"), "got %s", b.s);
+    js_free(v);
+    CHECK(js_parse(&v, "{\"a\":", 5, &err) == ST_FORMAT && strstr(err.msg, "line 1"), "got %s",
+          err.msg);
+    str_clear(&b);
+    js_quote(&b, "a\"\n\x01", 4);
+    CHECK(strcmp(b.s, "\"a\\\"\\n\\u0001\"") == 0, "got %s", b.s);
+    str_release(&b);
+}
+
+static void test_yaml(void)
+{
+    struct yml *y;
+    struct err err = { "" };
+    const char *good = "study: a\nshares: [0, 0.33]\nhq: {x: 1}\n", *twice = "a: 1\nb: 2\na: 3\n",
+               *alias = "a: &x 1\nb: *x\n";
+    NEED(yml_parse(&y, "s.yaml", good, strlen(good), &err) == ST_OK, "%s", err.msg);
+    CHECK(yml_len(yml_get(y, "shares")) == 2 && yml_get(y, "shares")->line == 2, "wrong list");
+    yml_free(y);
+    CHECK(yml_parse(&y, "s.yaml", twice, strlen(twice), &err) == ST_FORMAT &&
+              strstr(err.msg, "line 3"),
+          "%s", err.msg);
+    CHECK(yml_parse(&y, "s.yaml", alias, strlen(alias), &err) == ST_FORMAT, "an alias passed");
+    CHECK(yml_parse(&y, "s.yaml", "a: [", 4, &err) == ST_FORMAT, "a cut list passed");
+    CHECK(yml_parse(&y, "s.yaml", "", 0, &err) == ST_FORMAT, "an empty file passed");
+}
+
+struct conf {
+    uint64_t seq_len;
+    double lr;
+    const char *kind;
+};
+
+static const struct field conf_field[] = {
+    { .name = "seq_len",
+      .kind = FIELD_WHOLE,
+      .unit = "tokens",
+      .offset = offsetof(struct conf, seq_len),
+      .min = 2,
+      .max = 65536 },
+    { .name = "lr", .kind = FIELD_REAL, .offset = offsetof(struct conf, lr), .min = 0, .max = 1 },
+    { .name = "kind",
+      .kind = FIELD_CHOICE,
+      .choices = "none|web",
+      .offset = offsetof(struct conf, kind) },
+};
+
+static void test_field_set(void)
+{
+    static const struct {
+        const char *name, *text;
+        enum st want;
+        const char *msg;
+    } row[] = {
+        { "seq_len", "1024", ST_OK, "" },
+        { "seq-len", "1k", ST_OK, "" },
+        { "seq_len", "1", ST_USAGE, "outside 2..65536 tokens" },
+        { "lr", "1e400", ST_USAGE, "not a number" },
+        { "kind", "web", ST_OK, "" },
+        { "kind", "we", ST_USAGE, "none of none|web" },
+        { "n_head", "4", ST_USAGE, "unknown setting 'n_head'" },
+    };
+    for (size_t i = 0; i < N_OF(row); i++) {
+        struct conf c = { 0 };
+        struct err err = { "" };
+        enum st st = field_set(conf_field, N_OF(conf_field), &c, row[i].name, row[i].text, &err);
+        CHECK(st == row[i].want, "row %zu: got %d", i, (int)st);
+        CHECK(strstr(err.msg, row[i].msg) != NULL, "row %zu: message was '%s'", i, err.msg);
+    }
+}
+
+static void square(void *job, size_t i, int thread)
+{
+    (void)thread;
+    ((uint64_t *)job)[i] = i * i;
+}
+
+static void test_pool(void)
+{
+    uint64_t out[1000];
+    struct pool *p = pool_new(3);
+    for (int round = 0; round < 200; round++) {
+        memset(out, 0, sizeof out);
+        pool_run(p, N_OF(out), square, out);
+        for (size_t i = 0; i < N_OF(out); i++)
+            NEED(out[i] == i * i, "round %d item %zu", round, i);
+    }
+    pool_free(p);
+}
+
+static void test_rng(void)
+{
+    struct rng a, b, c;
+    rng_init(&a, 1, "init", 0);
+    rng_init(&b, 1, "init", 0);
+    rng_init(&c, 1, "init", 1);
+    CHECK(rng_u64(&a) == rng_u64(&b), "the same stream differs");
+    CHECK(rng_u64(&a) != rng_u64(&c), "two streams agree");
+    double sum = 0, sum2 = 0;
+    for (int i = 0; i < 100000; i++) {
+        double v = rng_normal(&a);
+        sum += v;
+        sum2 += v * v;
+    }
+    CHECK(fabs(sum / 1e5) < 0.02 && fabs(sum2 / 1e5 - 1) < 0.03, "mean %g, variance %g", sum / 1e5,
+          sum2 / 1e5);
+}
+
+static void test_stream(void)
+{
+    static const char *const name[] = { "a.txt", "a.gz", "a.zst" };
+    for (size_t i = 0; i < N_OF(name); i++) {
+        struct err err = { "" };
+        struct outstream *o;
+        struct stream *s;
+        char *path = path_join(check_dir(), name[i]), buf[1000];
+        struct strbuf got = { 0 };
+        size_t n;
+        NEED(outstream_open(&o, path, &err) == ST_OK, "%s", err.msg);
+        for (int k = 0; k < 50000; k++) {
+            int len = snprintf(buf, sizeof buf, "line %d\n", k);
+            NEED(outstream_write(o, buf, (size_t)len, &err) == ST_OK, "%s", err.msg);
+        }
+        CHECK(!file_exists(path), "%s is there before commit", path);
+        NEED(outstream_commit(o, &err) == ST_OK, "%s", err.msg);
+        outstream_close(o);
+        NEED(stream_open(&s, path, &err) == ST_OK, "%s", err.msg);
+        enum st st;
+        while ((st = stream_read(s, buf, sizeof buf, &n, &err)) == ST_OK)
+            str_add(&got, buf, n);
+        CHECK(st == ST_END && got.n == 538890 && strstr(got.s, "line 49999\n"),
+              "%s: st %d, %zu bytes", name[i], (int)st, got.n);
+        stream_close(s);
+        /* Cut it: a clear failure, never a silent end. */
+        struct strbuf raw = { 0 };
+        NEED(file_read(path, 1 << 20, &raw, &err) == ST_OK, "%s", err.msg);
+        NEED(file_write(path, raw.s, raw.n / 2, &err) == ST_OK, "%s", err.msg);
+        NEED(stream_open(&s, path, &err) == ST_OK, "%s", err.msg);
+        while ((st = stream_read(s, buf, sizeof buf, &n, &err)) == ST_OK)
+            ;
+        CHECK(i == 0 ? st == ST_END : st == ST_FORMAT && strstr(err.msg, "cut off"),
+              "%s cut: st %d %s", name[i], (int)st, err.msg);
+        stream_close(s);
+        str_release(&raw);
+        str_release(&got);
+        free(path);
+    }
+}
+
+static void test_digest(void)
+{
+    char hex[DIGEST_HEX];
+    struct digest d, back;
+    struct err err;
+    d = digest_of("", 0); /* XXH3-128 of nothing, from its specification */
+    CHECK(strcmp(digest_hex(d, hex), "99aa06d3014798d86001c324468d497f") == 0, "got %s", hex);
+    CHECK(digest_parse(&back, hex, &err) == ST_OK && digest_cmp(d, back) == 0, "no round trip");
+    CHECK(digest_parse(&back, "xyz", &err) == ST_FORMAT, "xyz passed");
+}
+
+static void test_paths(void)
+{
+    struct strlist l = { 0 };
+    struct err err = { "" };
+    char *dir = path_join(check_dir(), "p/q"), *f = path_join(dir, "b.txt"),
+         *missing = path_join(dir, "nothing");
+    CHECK(dir_make(dir, &err) == ST_OK, "%s", err.msg);
+    CHECK(file_write(f, "x", 1, &err) == ST_OK, "%s", err.msg);
+    char *input[] = { dir };
+    CHECK(paths_expand(&l, input, 1, &err) == ST_OK && l.n == 1 && strcmp(l.s[0], f) == 0,
+          "%zu files", l.n);
+    CHECK(paths_expand(&l, &missing, 1, &err) == ST_IO && strstr(err.msg, "nothing"), "%s",
+          err.msg);
+    struct lock a, b;
+    char *lock = path_join(dir, "lock");
+    CHECK(lock_take(&a, lock, &err) == ST_OK, "%s", err.msg);
+    CHECK(lock_take(&b, lock, &err) == ST_IO && strstr(err.msg, "another mixlaw"), "%s", err.msg);
+    lock_drop(&a);
+    strlist_release(&l);
+    free(lock);
+    free(missing);
+    free(f);
+    free(dir);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_test test[] = {
+        TEST(test_units),     TEST(test_utf8),  TEST(test_json), TEST(test_yaml),
+        TEST(test_field_set), TEST(test_pool),  TEST(test_rng),  TEST(test_stream),
+        TEST(test_digest),    TEST(test_paths),
+    };
+    return check_main(test, N_OF(test), argc, argv);
+}
