@@ -16,16 +16,16 @@ enum yml_kind { YML_TEXT, YML_LIST, YML_MAP };
 
 struct yml {
     enum yml_kind kind;
-    int line;           /* first line is 1 */
-    const char *key;    /* in a map: this entry's key; else NULL */
-    const char *text;   /* YML_TEXT */
+    int line;          /* first line is 1 */
+    const char *key;   /* in a map: this entry's key; else NULL */
+    const char *text;  /* YML_TEXT */
     struct yml *child; /* first element or entry */
     struct yml *next;  /* sibling */
 };
 
 /* `name` stands in messages ("study.yaml line 7: ..."). One yml_free releases the whole tree. */
 MUST_USE enum st yml_parse(struct yml **out, const char *name, const char *text, size_t n_bytes,
-                            struct err *err);
+                           struct err *err);
 MUST_USE enum st yml_read(struct yml **out, const char *path, struct err *err);
 void yml_free(struct yml *root);
 

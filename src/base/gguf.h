@@ -1,0 +1,55 @@
+/*
+ * base/gguf.h - the GGUF container: metadata and a directory of tensors, mapped read-only.
+ *
+ * Versions 2 and 3, little-endian. Every length and offset is checked against the file before use.
+ * What tensors and keys mean is for model/ (weights) and tok/ (vocabulary) to know.
+ * Source: the GGUF specification in the ggml repository (docs/gguf.md).
+ */
+#ifndef MIXLAW_BASE_GGUF_H
+#define MIXLAW_BASE_GGUF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct gguf;
+
+enum gguf_type { /* ggml tensor types, their numbers in files */
+                 GGUF_F32 = 0,
+                 GGUF_F16 = 1,
+                 GGUF_Q4_0 = 2,
+                 GGUF_Q4_1 = 3,
+                 GGUF_Q5_0 = 6,
+                 GGUF_Q5_1 = 7,
+                 GGUF_Q8_0 = 8,
+                 GGUF_BF16 = 30
+};
+
+struct gguf_tensor {
+    const char *name;
+    int n_dim;
+    uint64_t dim[4]; /* dim[0] is contiguous: a matrix [rows, cols] has dim = {cols, rows} */
+    uint32_t type;   /* enum gguf_type, or one that is not supported yet */
+    const uint8_t *data;
+    size_t n_bytes; /* 0 when the type's size is unknown */
+};
+
+MUST_USE enum st gguf_open(struct gguf **out, const char *path, struct err *err);
+void gguf_close(struct gguf *g); /* NULL is fine */
+const char *gguf_path(const struct gguf *g);
+
+size_t gguf_n_tensors(const struct gguf *g);
+const struct gguf_tensor *gguf_tensor_at(const struct gguf *g, size_t i);
+const struct gguf_tensor *gguf_tensor(const struct gguf *g, const char *name); /* or NULL */
+
+/* Metadata by key; the defaults come back when it is missing or of another type. Texts are copies owned by g. */
+const char *gguf_text(const struct gguf *g, const char *key, const char *otherwise);
+uint64_t gguf_whole(const struct gguf *g, const char *key, uint64_t otherwise);
+double gguf_real(const struct gguf *g, const char *key, double otherwise);
+size_t gguf_array_len(const struct gguf *g, const char *key); /* 0 when missing */
+const char *gguf_array_text(const struct gguf *g, const char *key, size_t i,
+                            size_t *n_bytes); /* or NULL */
+int64_t gguf_array_whole(const struct gguf *g, const char *key, size_t i, int64_t otherwise);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * model/generate.h - batched text generation with a KV cache: many requests, continuous batching.
+ *
+ * A request's tokens depend on its prompt, sampling and seed alone, not on its neighbours in the batch,
+ * nor on the number of threads. Common prompt prefixes are computed once.
+ *
+ *     struct gen *g;
+ *     st = gen_open(&g, "model.gguf", &conf, err);            GGUF file or Hugging Face folder
+ *     id = gen_submit(g, &request);                           as many as you like
+ *     while ((st = gen_next(g, &result, err)) == ST_OK) ...   the next finished one; ST_END: none left
+ *
+ * Threads: a struct gen belongs to one thread; it uses n_threads inside.
+ */
+#ifndef MIXLAW_MODEL_GENERATE_H
+#define MIXLAW_MODEL_GENERATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/hash.h"
+#include "tok/tok.h"
+
+struct gen_conf {
+    int n_threads;   /* 0: what the process may use */
+    int n_slots;     /* requests decoded at once; 0: 32 */
+    int max_seq_len; /* prompt + new tokens a request; 0: the model's limit, at most 2048 */
+};
+
+struct sampling {
+    double temperature;        /* 0: greedy */
+    double top_p;              /* 1: off */
+    int top_k;                 /* 0: off */
+    double min_p;              /* 0: off */
+    double repetition_penalty; /* 1: off; over the request's own new tokens */
+    int max_tok;               /* new tokens */
+    uint64_t seed;
+    const char *const *stop; /* texts that end the output (not part of it); n_stop of them */
+    int n_stop;
+};
+
+struct gen_request {
+    const char *system; /* may be NULL: then the template's own default */
+    const char *user;   /* one chat turn through the model's template */
+    const char *raw;    /* instead of system and user: the prompt as it is */
+    const char
+        *prefill; /* the answer's beginning, not sampled; part of the result's text; may be NULL */
+    struct sampling sampling;
+    uint64_t tag;
+};
+
+enum gen_finish { GEN_STOP, GEN_LENGTH, GEN_TOO_LONG /* the prompt does not fit: no text */ };
+struct gen_result {
+    uint64_t tag;
+    const char *text; /* valid until the next gen_ call; may hold damaged UTF-8 at a cut */
+    size_t n_bytes;
+    enum gen_finish finish;
+    int n_tok_prompt, n_tok;
+    double wall_s;
+};
+
+struct gen;
+MUST_USE enum st gen_open(struct gen **out, const char *path, const struct gen_conf *conf,
+                          struct err *err);
+void gen_close(struct gen *g); /* NULL is fine */
+uint64_t gen_submit(struct gen *g,
+                    const struct gen_request *r); /* copies everything; returns the tag */
+MUST_USE enum st gen_next(struct gen *g, struct gen_result *r, struct err *err);
+size_t gen_n_waiting(const struct gen *g);     /* submitted and not returned */
+struct digest gen_digest(const struct gen *g); /* of the model file: goes into ledgers */
+const struct tok *gen_tok(const struct gen *g);
+
+/* Prompt tokens' next-token log-probabilities for parity tests: logits [n_tok, vocab] after each token. */
+MUST_USE enum st gen_logits(struct gen *g, const uint32_t *tok, int n_tok, float *logits,
+                            struct err *err);
+
+#endif

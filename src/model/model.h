@@ -1,0 +1,85 @@
+/*
+ * model/model.h - Llama: configuration, parameters, forward, backward, optimizer step, checkpoints.
+ *
+ * RMSNorm, rotary positions (half-split pairs as Hugging Face), SwiGLU, grouped-query attention, no
+ * biases, tied or untied head. One table of parameters (model/params.c) yields allocation, checkpoint
+ * names, counts, initialisation and optimizer groups. Weights, optimizer state and accumulation are
+ * fp32; products may run in bf16 (precision).
+ *
+ *     st = model_new(&m, &conf, backend, err);
+ *     model_init(m, seed);
+ *     loss = model_step_begin(...)                 see train/
+ *
+ * Threads: a model belongs to one thread at a time; its backend may use many inside.
+ * Source: Touvron et al. 2023 (arXiv:2302.13971), section 2.2; arXiv:2307.09288.
+ */
+#ifndef MIXLAW_MODEL_MODEL_H
+#define MIXLAW_MODEL_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/backend.h"
+#include "base/err.h"
+#include "base/json.h"
+
+struct model_conf {
+    int n_layer, d_model, n_head, n_kv_head, d_head, d_ff;
+    int vocab_size, max_seq_len;
+    double rope_theta, norm_eps;
+    bool tied; /* the head is the embedding's transpose */
+};
+
+struct model;
+
+/* Shapes for a number of non-embedding parameters: heads of 64 (32 below d_model 128), d_ff near 8/3 d_model. */
+MUST_USE enum st model_conf_for(struct model_conf *conf, uint64_t n_param_nonemb, int vocab_size,
+                                int seq_len, struct err *err);
+MUST_USE enum st model_conf_check(const struct model_conf *conf, struct err *err);
+uint64_t model_n_param(const struct model_conf *conf);        /* all; a tied matrix counts once */
+uint64_t model_n_param_nonemb(const struct model_conf *conf); /* without embedding and head */
+double model_flop_per_tok(const struct model_conf *conf,
+                          int seq_len); /* forward and backward: 6N + 6dV + 6LdT */
+struct js *model_conf_json(const struct model_conf *conf); /* Hugging Face's config.json */
+
+MUST_USE enum st model_new(struct model **out, const struct model_conf *conf, struct backend *b,
+                           struct err *err);
+void model_free(struct model *m); /* NULL is fine */
+const struct model_conf *model_config(const struct model *m);
+void model_init(struct model *m,
+                uint64_t seed); /* normal, std 0.02; residual outputs scaled by 1/sqrt(2 n_layer) */
+
+/* Hugging Face folder: config.json, model.safetensors (names as LlamaForCausalLM). */
+MUST_USE enum st model_save(struct model *m, const char *dir, struct err *err);
+MUST_USE enum st model_load(struct model **out, const char *dir, struct backend *b,
+                            struct err *err);
+
+/* Training. Gradients accumulate over model_forward_backward calls until model_adamw_step. */
+struct adamw_conf {
+    double lr, beta1, beta2, eps, weight_decay, grad_clip; /* grad_clip 0: none */
+};
+/* tok [batch, seq_len + 1]: inputs and targets. loss_scale: 1 / number of micro-batches. Adds the mean
+ * loss in nats to *loss after the call. Buffers for training are allocated on first use. */
+MUST_USE enum st model_forward_backward(struct model *m, const uint32_t *tok, int batch,
+                                        int seq_len, double loss_scale, double *loss,
+                                        struct err *err);
+MUST_USE enum st model_adamw_step(struct model *m, const struct adamw_conf *c,
+                                  uint64_t step /* from 1 */, double *grad_norm, struct err *err);
+
+/* Loss of each target token, nats: losses [batch, seq_len]. Parameters stay as they are. */
+MUST_USE enum st model_losses(struct model *m, const uint32_t *tok, int batch, int seq_len,
+                              float *losses, struct err *err);
+
+/* Optimizer state for exact resume: parameters, first and second moments in one file, checksummed. */
+MUST_USE enum st model_save_state(struct model *m, const char *path, uint64_t step,
+                                  struct err *err);
+MUST_USE enum st model_load_state(struct model *m, const char *path, uint64_t *step,
+                                  struct err *err);
+
+/* For tests and tools: one parameter or its gradient by Hugging Face name; *n elements. */
+MUST_USE enum st model_get_param(struct model *m, const char *name, bool grad, float **out,
+                                 size_t *n, struct err *err);
+MUST_USE enum st model_logits(struct model *m, const uint32_t *tok, int n_tok,
+                              float *logits /* [n_tok, vocab] */, struct err *err);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * tok/tok.h - byte-level BPE: train, load, encode, decode.
+ *
+ * Text is split by the GPT-2 pattern with every digit alone (the splitter of SmolLM2, in Hugging
+ * Face terms Sequence[Digits(individual), ByteLevel(no prefix space)]), its bytes are mapped to
+ * symbols and merged by rank. Any byte string encodes and decodes back to itself.
+ *
+ *     st = tok_load(&tk, "tokenizer.json", err);         or tok_from_gguf
+ *     size_t n = tok_encode(tk, text, n_bytes, ids);     ids: room for n_bytes tokens
+ *
+ * Threads: a struct tok is read-only after loading and may be shared.
+ */
+#ifndef MIXLAW_TOK_TOK_H
+#define MIXLAW_TOK_TOK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/str.h"
+
+struct tok;
+struct gguf;
+
+MUST_USE enum st tok_load(struct tok **out, const char *path,
+                          struct err *err); /* Hugging Face tokenizer.json */
+MUST_USE enum st tok_from_gguf(struct tok **out, const struct gguf *g, struct err *err);
+void tok_free(struct tok *t); /* NULL is fine */
+MUST_USE enum st tok_save(const struct tok *t, const char *path, struct err *err);
+
+/* Plain text to ids; special tokens' spellings in text are ordinary text. Returns how many, at most n_bytes. */
+size_t tok_encode(const struct tok *t, const char *text, size_t n_bytes, uint32_t *ids);
+/* As tok_encode, but special tokens' spellings (<|im_start|>) become their ids: for prompts we wrote. */
+size_t tok_encode_special(const struct tok *t, const char *text, size_t n_bytes, uint32_t *ids);
+void tok_decode(const struct tok *t, const uint32_t *ids, size_t n,
+                struct strbuf *out); /* raw bytes */
+
+int tok_vocab_size(const struct tok *t);
+int64_t tok_eod(const struct tok *t); /* end-of-document id, -1 when there is none */
+int64_t tok_id(const struct tok *t, const char *special); /* of a special token by spelling, -1 */
+size_t tok_n_bytes(const struct tok *t,
+                   uint32_t id); /* bytes of text the token stands for; 0 for special ones */
+struct digest tok_digest(const struct tok *t); /* of vocabulary, merges and splitter */
+
+/* Trains: feed texts, then finish. vocab_size counts 256 bytes, merges and the end-of-document token. */
+struct tok_trainer;
+struct tok_trainer *tok_trainer_new(void);
+void tok_trainer_add(struct tok_trainer *tr, const char *text, size_t n_bytes);
+MUST_USE enum st tok_trainer_finish(struct tok_trainer *tr, int vocab_size, struct tok **out,
+                                    struct err *err);
+void tok_trainer_free(struct tok_trainer *tr);
+
+#endif
