@@ -58,8 +58,8 @@ static enum st parse_children(struct parse *p, struct yml *v, int depth)
             key = xstrndup((const char *)e.data.scalar.value, e.data.scalar.length);
             yaml_event_delete(&e);
             st = yml_get(v, key) ? err_set(p->err, ST_FORMAT, "'%s' line %d: '%s' is given twice",
-                                            p->name, line, key)
-                                  : next_event(p, &e);
+                                           p->name, line, key)
+                                 : next_event(p, &e);
             if (st < 0) {
                 free(key);
                 return st;
@@ -100,7 +100,7 @@ static enum st parse_node(struct parse *p, yaml_event_t *e, int depth, struct ym
 }
 
 enum st yml_parse(struct yml **out, const char *name, const char *text, size_t n_bytes,
-                   struct err *err)
+                  struct err *err)
 {
     struct parse p = { .name = name, .err = err };
     yaml_event_t e;
