@@ -1,7 +1,8 @@
 /*
  * base/gguf.h - the GGUF container: metadata and a directory of tensors, mapped read-only.
  *
- * Versions 2 and 3, little-endian. Every length and offset is checked against the file before use.
+ * Versions 2 and 3, little-endian. Every count, length and offset is checked against the file before
+ * use: a file that is cut, lies about sizes or has tensors lying over each other is ST_FORMAT with the byte.
  * What tensors and keys mean is for model/ (weights) and tok/ (vocabulary) to know.
  * Source: the GGUF specification in the ggml repository (docs/gguf.md).
  */
@@ -43,7 +44,12 @@ size_t gguf_n_tensors(const struct gguf *g);
 const struct gguf_tensor *gguf_tensor_at(const struct gguf *g, size_t i);
 const struct gguf_tensor *gguf_tensor(const struct gguf *g, const char *name); /* or NULL */
 
-/* Metadata by key; the defaults come back when it is missing or of another type. Texts are copies owned by g. */
+const char *gguf_type_name(uint32_t type); /* "Q4_1"; "unknown" */
+
+/* Metadata by key; the defaults come back when it is missing or of another type. Bools are wholes 0 and 1.
+ * gguf_text gives a terminated copy owned by g; gguf_array_text points into the file: n_bytes, no terminator. */
+size_t gguf_n_keys(const struct gguf *g);
+const char *gguf_key_at(const struct gguf *g, size_t i); /* in alphabetical order */
 const char *gguf_text(const struct gguf *g, const char *key, const char *otherwise);
 uint64_t gguf_whole(const struct gguf *g, const char *key, uint64_t otherwise);
 double gguf_real(const struct gguf *g, const char *key, double otherwise);
