@@ -1,6 +1,6 @@
 /*
  * net/net.h - HTTP: many requests in flight, retries by class of error, resumable downloads.
- * The only file that knows libcurl is net.c.
+ * Only this folder knows libcurl. What is retried and when stands at the top of net.c.
  *
  *     struct net *n = net_new(&conf);
  *     net_post(n, url, headers, body, n_bytes, tag);       as many as net_room(n) says
@@ -21,7 +21,7 @@
 
 enum net_class {         /* what to do about an outcome */
                  NET_OK, /* 2xx, complete */
-                 NET_RETRY, /* connect, time-out, cut stream, 408, 429, 5xx: retried inside, this is the last word */
+                 NET_RETRY, /* connect, time-out, cut stream, 408, 425, 429, 5xx: retried inside, this is the last word */
                  NET_TOO_LONG, /* 400/413 that says the context is too long: never retried */
                  NET_REFUSED   /* other 4xx, not the expected content: never retried */
 };
@@ -30,6 +30,7 @@ struct net_conf {
     int n_in_flight; /* at once; default 8 */
     int n_retry; /* default 6: 0.5 s doubled each time with jitter, at most 60 s; Retry-After wins */
     double connect_s, idle_s, total_s; /* default 10, 600, 1800 */
+    double backoff_s;                  /* first pause between tries; default 0.5 */
     uint64_t seed;                     /* of the jitter */
 };
 
