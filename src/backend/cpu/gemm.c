@@ -1,0 +1,286 @@
+/*
+ * backend/cpu/gemm.c - see gemm.h.
+ *
+ * Blocks: 16 tiles of rows by 128 columns are one item of work. Within it a panel of b (kc x nr) stays in
+ * the first-level cache while the item's rows of a pass by from the second. Packing costs a few per cent of
+ * a product at width 128 and pays for contiguous reads: strides here are powers of two, which share cache sets.
+ */
+#include "backend/cpu/gemm.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+enum { TILES = 16, COLUMNS = 128, KC_MAX = 384 };
+
+static float *scratch_grow(struct cpu_scratch *s, size_t n)
+{
+    if (s->n < n) {
+        free(s->p);
+        s->p = xaligned(n * sizeof *s->p);
+        s->n = n;
+    }
+    return s->p;
+}
+
+float *cpu_scratch(struct cpu *c, int thread, size_t n)
+{
+    return scratch_grow(&c->own[thread], n);
+}
+
+float *cpu_shared(struct cpu *c, int which, size_t n)
+{
+    return scratch_grow(&c->shared[which], n);
+}
+
+static int n_blocks(int n, int size)
+{
+    return (n + size - 1) / size;
+}
+
+/* k is cut into equal parts of at most KC_MAX, multiples of 8. */
+static int k_part(int n_k)
+{
+    int n = n_blocks(n_k, KC_MAX);
+    return n <= 1 ? n_k : (n_blocks(n_k, n) + 7) / 8 * 8;
+}
+
+/* Packing of weights. */
+
+struct pack_job {
+    const struct kernels *k;
+    struct packed *w;
+    const float *weight;
+    bool transposed;
+};
+
+static void pack_item(void *arg, size_t item, int thread)
+{
+    struct pack_job *j = arg;
+    (void)thread;
+    struct packed *w = j->w;
+    int nr = j->k->nr, per = COLUMNS / nr, p0 = (int)item * per, col = p0 * nr;
+    int n_col = w->n_out - col < COLUMNS ? w->n_out - col : COLUMNS;
+    float *dst = w->panels + (size_t)p0 * (size_t)w->n_in * (size_t)nr;
+    if (j->transposed)
+        j->k->pack_rows(dst, j->weight + col, (size_t)w->n_out, w->n_in, n_col);
+    else
+        j->k->pack_cols(dst, j->weight + (size_t)col * (size_t)w->n_in, (size_t)w->n_in, w->n_in,
+                        n_col);
+    if (w->bf16)
+        j->k->round_bf16(dst, dst, (size_t)n_blocks(n_col, nr) * (size_t)w->n_in * (size_t)nr);
+}
+
+static void pack_any(struct cpu *c, struct packed *w, const float *weight, int n_out, int n_in,
+                     bool transposed)
+{
+    size_t n = (size_t)n_blocks(n_out, c->k->nr) * (size_t)n_in * (size_t)c->k->nr;
+    if (w->n != n) {
+        free(w->panels);
+        w->panels = xaligned(n * sizeof *w->panels);
+        w->n = n;
+    }
+    w->n_out = n_out;
+    w->n_in = n_in;
+    w->bf16 = c->bf16;
+    struct pack_job j = { c->k, w, weight, transposed };
+    pool_run(c->pool, (size_t)n_blocks(n_out, COLUMNS), pack_item, &j);
+}
+
+void pack_weight(struct cpu *c, struct packed *w, const float *weight, int n_out, int n_in)
+{
+    pack_any(c, w, weight, n_out, n_in, false);
+}
+
+void pack_weight_t(struct cpu *c, struct packed *w, const float *weight, int n_out, int n_in)
+{
+    pack_any(c, w, weight, n_out, n_in, true);
+}
+
+void packed_release(struct packed *w)
+{
+    free(w->panels);
+    *w = (struct packed){ 0 };
+}
+
+/* Products. */
+
+void block_product(const struct kernels *k, const struct block *b)
+{
+    for (int col = 0; col < b->n_col; col += k->nr) {
+        struct tile t = { .nr = b->n_col - col < k->nr ? b->n_col - col : k->nr,
+                          .kc = b->n_k,
+                          .a_rs = b->rows ? b->ld_a : 1,
+                          .a_cs = b->rows ? 1 : b->ld_a,
+                          .b = b->b + (size_t)(col / k->nr) * b->b_panel,
+                          .ldc = b->ldc,
+                          .ld_from = b->ld_from };
+        for (int row = 0; row < b->n_row; row += k->mr) {
+            t.mr = b->n_row - row < k->mr ? b->n_row - row : k->mr;
+            t.a = b->a + (size_t)row * t.a_rs;
+            t.c = b->c + (size_t)row * b->ldc + col;
+            t.from = b->from ? b->from + (size_t)row * b->ld_from + col : NULL;
+            if (b->rows)
+                k->tile_rows(&t);
+            else
+                k->tile_cols(&t);
+        }
+    }
+}
+
+struct product_job {
+    const struct kernels *k;
+    const struct packed *w;
+    float *out;
+    const float *x, *from;
+    size_t ld_out, ld_x, ld_from;
+    int n, n_col_blocks;
+};
+
+static void product_item(void *arg, size_t item, int thread)
+{
+    const struct product_job *j = arg;
+    const struct packed *w = j->w;
+    (void)thread;
+    int nr = j->k->nr, rows = TILES * j->k->mr;
+    int row = (int)(item / (size_t)j->n_col_blocks) * rows;
+    int col = (int)(item % (size_t)j->n_col_blocks) * COLUMNS;
+    int kc = k_part(w->n_in);
+    struct block b = { .n_row = j->n - row < rows ? j->n - row : rows,
+                       .n_col = w->n_out - col < COLUMNS ? w->n_out - col : COLUMNS,
+                       .ld_a = j->ld_x,
+                       .rows = true,
+                       .b_panel = (size_t)w->n_in * (size_t)nr,
+                       .c = j->out + (size_t)row * j->ld_out + col,
+                       .ldc = j->ld_out,
+                       .from = j->from ? j->from + (size_t)row * j->ld_from + col : NULL,
+                       .ld_from = j->ld_from };
+    for (int k0 = 0; k0 < w->n_in; k0 += kc) {
+        b.n_k = w->n_in - k0 < kc ? w->n_in - k0 : kc;
+        b.a = j->x + (size_t)row * j->ld_x + k0;
+        b.b = w->panels + (size_t)(col / nr) * b.b_panel + (size_t)k0 * (size_t)nr;
+        block_product(j->k, &b);
+        b.from = b.c;
+        b.ld_from = b.ldc;
+    }
+}
+
+struct round_job {
+    const struct kernels *k;
+    float *dst;
+    const float *src;
+    size_t ld;
+    int n_col, n;
+};
+
+enum { ROUND_ROWS = 64 };
+
+static void round_item(void *arg, size_t item, int thread)
+{
+    const struct round_job *j = arg;
+    (void)thread;
+    for (int r = (int)item * ROUND_ROWS; r < j->n && r < (int)(item + 1) * ROUND_ROWS; r++)
+        j->k->round_bf16(j->dst + (size_t)r * (size_t)j->n_col, j->src + (size_t)r * j->ld,
+                         (size_t)j->n_col);
+}
+
+void product(struct cpu *c, float *out, size_t ld_out, const float *x, size_t ld_x, int n,
+             const struct packed *w, const float *from, size_t ld_from)
+{
+    if (w->bf16) {
+        float *rounded = cpu_shared(c, SHARED_X, (size_t)n * (size_t)w->n_in);
+        struct round_job r = { c->k, rounded, x, ld_x, w->n_in, n };
+        pool_run(c->pool, (size_t)n_blocks(n, ROUND_ROWS), round_item, &r);
+        x = rounded;
+        ld_x = (size_t)w->n_in;
+    }
+    struct product_job j = { c->k, w, out, x, from, ld_out, ld_x, ld_from, n, 0 };
+    j.n_col_blocks = n_blocks(w->n_out, COLUMNS);
+    pool_run(c->pool, (size_t)n_blocks(n, TILES * c->k->mr) * (size_t)j.n_col_blocks, product_item,
+             &j);
+}
+
+/* Weight gradients: both operands are activations and are packed first, dy' in tiles, x in panels. */
+
+struct wgrad_job {
+    const struct kernels *k;
+    float *dw, *tiles, *panels;
+    const float *dy, *x;
+    size_t ld_dy, ld_x;
+    int n, n_out, n_in, n_col_blocks, n_row_blocks;
+    bool bf16;
+};
+
+static void wgrad_pack(void *arg, size_t item, int thread)
+{
+    struct wgrad_job *j = arg;
+    const struct kernels *k = j->k;
+    (void)thread;
+    if ((int)item < j->n_row_blocks) {
+        int rows = TILES * k->mr, r = (int)item * rows;
+        int n_row = j->n_out - r < rows ? j->n_out - r : rows;
+        float *dst = j->tiles + (size_t)r * (size_t)j->n;
+        k->pack_tiles(dst, j->dy + r, j->ld_dy, j->n, n_row);
+        if (j->bf16)
+            k->round_bf16(dst, dst, (size_t)n_blocks(n_row, k->mr) * (size_t)(k->mr * j->n));
+        return;
+    }
+    int col = ((int)item - j->n_row_blocks) * COLUMNS;
+    int n_col = j->n_in - col < COLUMNS ? j->n_in - col : COLUMNS;
+    float *dst = j->panels + (size_t)col * (size_t)j->n;
+    k->pack_rows(dst, j->x + col, j->ld_x, j->n, n_col);
+    if (j->bf16)
+        k->round_bf16(dst, dst, (size_t)n_blocks(n_col, k->nr) * (size_t)(k->nr * j->n));
+}
+
+static void wgrad_item(void *arg, size_t item, int thread)
+{
+    struct wgrad_job *j = arg;
+    const struct kernels *k = j->k;
+    (void)thread;
+    int rows = TILES * k->mr, kc = k_part(j->n);
+    int row = (int)(item / (size_t)j->n_col_blocks) * rows;
+    int col = (int)(item % (size_t)j->n_col_blocks) * COLUMNS;
+    int end_row = j->n_out - row < rows ? j->n_out : row + rows;
+    int end_col = j->n_in - col < COLUMNS ? j->n_in : col + COLUMNS;
+    struct tile t = { .a_rs = 1, .a_cs = (size_t)k->mr, .ldc = (size_t)j->n_in };
+    t.ld_from = t.ldc;
+    for (int k0 = 0; k0 < j->n; k0 += kc) {
+        t.kc = j->n - k0 < kc ? j->n - k0 : kc;
+        for (int q = col; q < end_col; q += k->nr) {
+            t.nr = end_col - q < k->nr ? end_col - q : k->nr;
+            t.b = j->panels + (size_t)q * (size_t)j->n + (size_t)k0 * (size_t)k->nr;
+            for (int r = row; r < end_row; r += k->mr) {
+                t.mr = end_row - r < k->mr ? end_row - r : k->mr;
+                t.a = j->tiles + (size_t)r * (size_t)j->n + (size_t)k0 * (size_t)k->mr;
+                t.c = j->dw + (size_t)r * t.ldc + q;
+                t.from = t.c;
+                k->tile_cols(&t);
+            }
+        }
+    }
+}
+
+void product_wgrad(struct cpu *c, float *dw, const float *dy, size_t ld_dy, const float *x,
+                   size_t ld_x, int n, int n_out, int n_in)
+{
+    const struct kernels *k = c->k;
+    struct wgrad_job j = { .k = k,
+                           .dw = dw,
+                           .dy = dy,
+                           .x = x,
+                           .ld_dy = ld_dy,
+                           .ld_x = ld_x,
+                           .n = n,
+                           .n_out = n_out,
+                           .n_in = n_in,
+                           .bf16 = c->bf16 };
+    j.tiles = cpu_shared(c, SHARED_A, (size_t)(n_blocks(n_out, k->mr) * k->mr) * (size_t)n);
+    j.panels = cpu_shared(c, SHARED_B, (size_t)(n_blocks(n_in, k->nr) * k->nr) * (size_t)n);
+    j.n_row_blocks = n_blocks(n_out, TILES * k->mr);
+    j.n_col_blocks = n_blocks(n_in, COLUMNS);
+    pool_run(c->pool, (size_t)(j.n_row_blocks + j.n_col_blocks), wgrad_pack, &j);
+    pool_run(c->pool, (size_t)j.n_row_blocks * (size_t)j.n_col_blocks, wgrad_item, &j);
+}
