@@ -1,0 +1,85 @@
+/*
+ * study/plan.h - which runs a study makes: sizes, budgets, shares, seeds, arms; and what they cost.
+ *
+ * The plan is frozen in plan.json before anything is trained, and a resumed study obeys it
+ * (docs/ARCHITECTURE.md, rule 12). An arm is a mixture; a trunk is one child process: an arm at one
+ * size and seed, trained once with a constant rate and cooled down at each budget (WSD), which gives
+ * one run a budget.
+ *
+ * Arms: natural; KIND@SHARE; and the controls at the largest size: aa (natural, other seeds: must
+ * come out "cannot tell"), shuffle@SHARE (words shuffled: must come out worse), copy@SHARE (the same
+ * source pages cut alike, unrewritten).
+ *
+ * Repetition is matched: for a share s the synthetic pool is cut to s / s_max of it, so that all
+ * shares repeat it equally often.
+ */
+#ifndef MIXLAW_STUDY_PLAN_H
+#define MIXLAW_STUDY_PLAN_H
+
+#include "base/json.h"
+#include "study/conf.h"
+
+enum { PLAN_MIN_STEPS = 500, PLAN_MAX_ARMS = 256 };
+#define PLAN_COOLDOWN 0.2 /* share of a budget that a branch cools down for; train's default */
+
+struct plan_source { /* a pool of training text that is made: a kind or a control */
+    char name[48], recipe[256];
+    uint64_t n_page;     /* source pages to work on */
+    uint64_t n_tok;      /* tokens it has: expected before, counted after it was made */
+    double tok_per_s;    /* kept tokens per second while it is made, 0: no generator needed */
+    double tok_per_page; /* kept tokens a page */
+};
+
+struct plan_arm {
+    char name[64], kind[48]; /* "hq@0.33", "hq" */
+    double share;
+    int source;   /* index into source[], -1: natural alone */
+    bool control; /* at the largest model only */
+    uint64_t first_seed;
+};
+
+struct plan {
+    uint64_t vocab_size, seq_len, batch_tokens, eval_bytes, seeds;
+    double lr; /* 0: train's own law */
+    size_t n_domain;
+    uint64_t natural_tok; /* tokens of the natural pool */
+    uint64_t model[STUDY_MAX], budget[STUDY_MAX];
+    double rate[STUDY_MAX]; /* training tokens per second of all processes together, per model */
+    double share[STUDY_MAX];
+    size_t n_model, n_budget, n_share;
+    struct plan_source source[STUDY_MAX + 2];
+    size_t n_source;
+    struct plan_arm arm[PLAN_MAX_ARMS];
+    size_t n_arm;
+
+    double train_s, generate_s, spent_s; /* expected, expected, already gone before training */
+    uint64_t n_trunk, n_run, n_tok;      /* n_tok: trained on, all branches */
+    double flop;
+    uint64_t disk_bytes, n_request;
+    double price;
+    double smallest_effect; /* nats that these seeds can detect, at a seed s.d. of .025 */
+    struct strlist warning;
+};
+
+/* Settings that follow from the largest model when the study file leaves them open. */
+void plan_defaults(struct plan *p, const struct study_conf *c, uint64_t largest_model);
+
+/* Tokens one trunk draws for its budgets, cooldown branches included. */
+double plan_trunk_tok(const uint64_t *budget, size_t n_budget);
+
+/* With a time budget: chooses models, budgets, shares, seeds and the size of the sources for
+ * `left_s` seconds. rate_of(ctx, n) gives training tokens per second at n non-embedding parameters. */
+void plan_fit_time(struct plan *p, const struct study_conf *c, double left_s,
+                   double (*rate_of)(void *ctx, uint64_t n_param), void *ctx);
+
+/* Fills arms, counts, expectations and warnings from sizes, budgets, shares, seeds and sources. */
+MUST_USE enum st plan_finish(struct plan *p, const struct study_conf *c, struct err *err);
+
+/* Tokens of a source that an arm may draw from, for matched repetition; 0: all. */
+uint64_t plan_pool(const struct plan *p, const struct plan_arm *arm);
+
+struct js *plan_json(const struct plan *p, const struct study_conf *c);
+MUST_USE enum st plan_from_json(struct plan *p, const struct js *v, struct err *err);
+void plan_release(struct plan *p);
+
+#endif
