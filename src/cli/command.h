@@ -18,8 +18,8 @@ struct cli {
     uint64_t seed;
     const char *backend; /* auto, cpu, cuda */
     bool json, quiet, verbose, strict;
-    const char *argv0; /* how to start ourselves again */
-    struct out *out;   /* results to stdout */
+    const char *self; /* our own program file, to start as a child */
+    struct out *out;  /* results to stdout */
 };
 
 struct command {

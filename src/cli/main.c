@@ -72,7 +72,14 @@ static enum st run(const struct command *c, struct cli *cli, int argc, char **ar
 int main(int argc, char **argv)
 {
     struct err err = { "" };
-    struct cli cli = { .backend = "auto", .argv0 = argv[0], .seed = 1 };
+    struct cli cli = { .backend = "auto", .seed = 1 };
+    char self[4096]; /* by the system, not by argv[0]: the folder may change */
+    ssize_t n_self = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n_self < 0)
+        snprintf(self, sizeof self, "%s", argv[0]);
+    else
+        self[n_self] = '\0';
+    cli.self = self;
     stop_on_signals();
     if (argc < 2) {
         help_all();

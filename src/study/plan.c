@@ -18,7 +18,8 @@
 void plan_defaults(struct plan *p, const struct study_conf *c, uint64_t largest_model)
 {
     bool tiny = largest_model < 1000000;
-    p->vocab_size = c->vocab_size ? c->vocab_size : tiny ? 4096 : 8192;
+    if (p->vocab_size == 0)
+        p->vocab_size = c->vocab_size ? c->vocab_size : tiny ? 4096 : 8192;
     p->seq_len = c->seq_len ? c->seq_len : tiny ? 256 : 512;
     p->batch_tokens = c->batch_tokens ? c->batch_tokens : tiny ? 512 : 2048;
     p->eval_bytes = c->eval_bytes;
@@ -62,7 +63,7 @@ static double generate_seconds(const struct plan *p, const struct study_conf *c)
     double s = 0, need = p->share[p->n_share - 1] * (double)p->budget[p->n_budget - 1] /
                          (0.97 * c->epochs_max);
     for (size_t i = 0; i < p->n_source; i++)
-        if (p->source[i].tok_per_s > 0)
+        if (p->source[i].tok_per_s > 0 && !p->source[i].made)
             s += need / p->source[i].tok_per_s;
     return s;
 }
@@ -85,7 +86,10 @@ static const uint64_t ladder[][2] = {
 static double largest_budget(struct plan *p, const struct study_conf *c, double left_s,
                              double ratio)
 {
-    double lo = 0, hi = 1e12;
+    double lo = 0, hi = 1e12, most = p->share[p->n_share - 1];
+    for (size_t i = 0; i < p->n_source; i++) /* what is made already sets a limit */
+        if (p->source[i].made && c->epochs_max * (double)p->source[i].n_tok / most < hi)
+            hi = c->epochs_max * (double)p->source[i].n_tok / most;
     for (int i = 0; i < 80; i++) {
         double mid = lo > 0 ? sqrt(lo * hi) : hi / 1024;
         set_budgets(p, mid, ratio);
@@ -157,7 +161,12 @@ uint64_t plan_pool(const struct plan *p, const struct plan_arm *arm)
         return 0;
     const struct plan_source *s = &p->source[arm->source];
     double most = p->share[p->n_share - 1];
-    return arm->share < most ? (uint64_t)((double)s->n_tok * arm->share / most) : 0;
+    double pool = (double)s->n_tok;
+    if (arm->control) /* repeated as often as the kinds are */
+        for (size_t i = 0; i < p->n_source; i++)
+            pool = p->source[i].n_tok < pool ? (double)p->source[i].n_tok : pool;
+    pool *= arm->share / most;
+    return pool < (double)s->n_tok ? (uint64_t)pool : 0;
 }
 
 static struct plan_arm *add_arm(struct plan *p, const char *kind, int source, double share)
@@ -339,6 +348,7 @@ struct js *plan_json(const struct plan *p, const struct study_conf *c)
         js_put_whole(row, "n_tok", (int64_t)p->source[i].n_tok);
         js_put_real(row, "tok_per_s", p->source[i].tok_per_s);
         js_put_real(row, "tok_per_page", p->source[i].tok_per_page);
+        js_put_bool(row, "made", p->source[i].made);
     }
     js_put(out, "arms", list = js_array());
     for (size_t i = 0; i < p->n_arm; i++) {
@@ -429,11 +439,16 @@ enum st plan_from_json(struct plan *p, const struct js *v, struct err *err)
         s->n_tok = (uint64_t)js_get_whole(row, "n_tok", 0);
         s->tok_per_s = js_get_real(row, "tok_per_s", 0);
         s->tok_per_page = js_get_real(row, "tok_per_page", 0);
+        s->made = js_get_bool(row, "made", false);
     }
-    (void)numbers(expected, "tok_per_s", NULL, p->rate, &p->n_model, NULL);
+    size_t n_rate;
+    st = numbers(expected, "tok_per_s", NULL, p->rate, &n_rate, err);
+    if (st == ST_OK && n_rate != p->n_model)
+        st = err_set(err, ST_FORMAT, "'tok_per_s' has %zu entries for %zu models", n_rate,
+                     p->n_model);
     p->generate_s = js_get_real(expected, "generate_s", 0);
     p->spent_s = js_get_real(expected, "spent_s", 0);
     p->n_request = (uint64_t)js_get_whole(expected, "requests", 0);
     p->price = js_get_real(expected, "price", 0);
-    return ST_OK;
+    return st;
 }

@@ -28,6 +28,7 @@ struct plan_source { /* a pool of training text that is made: a kind or a contro
     uint64_t n_tok;      /* tokens it has: expected before, counted after it was made */
     double tok_per_s;    /* kept tokens per second while it is made, 0: no generator needed */
     double tok_per_page; /* kept tokens a page */
+    bool made;           /* n_tok is counted: budgets must not repeat it too often */
 };
 
 struct plan_arm {

@@ -1,0 +1,281 @@
+/* study/stages.c - corpus, tokenizer, token files, generation and the pilots, as child processes. */
+#include "study/stages.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "study/child.h"
+
+char *study_path(struct study *s, const char *fmt, ...)
+{
+    char name[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(name, sizeof name, fmt, ap);
+    va_end(ap);
+    return arena_printf(&s->arena, "%s/%s", s->dir, name);
+}
+
+static void add_all(struct strlist *argv, va_list ap)
+{
+    const char *text;
+    while ((text = va_arg(ap, const char *)) != NULL)
+        strlist_add(argv, text);
+}
+
+void args_add(struct strlist *argv, ...)
+{
+    va_list ap;
+    va_start(ap, argv);
+    add_all(argv, ap);
+    va_end(ap);
+}
+
+void args_self(struct study *s, struct strlist *argv, ...)
+{
+    va_list ap;
+    strlist_add(argv, s->where.self);
+    va_start(ap, argv);
+    add_all(argv, ap);
+    va_end(ap);
+    if (s->where.quiet)
+        strlist_add(argv, "--quiet");
+    if (s->where.strict)
+        strlist_add(argv, "--strict");
+}
+
+/* Runs the list and releases it. */
+static enum st run(struct strlist *argv, struct err *err)
+{
+    enum st st = child_run(argv, NULL, err);
+    strlist_release(argv);
+    return st;
+}
+
+/* A domain's name: the base name up to its first dot, with letters that are safe in file names. */
+static char *domain_name(struct study *s, const char *path)
+{
+    const char *base = path_base(path);
+    char *name = arena_strndup(&s->arena, base, strcspn(base, "."));
+    for (char *p = name; *p; p++)
+        if (!isalnum((unsigned char)*p) && *p != '-' && *p != '_')
+            *p = '-';
+    return name;
+}
+
+/* The entries that domain paths stand for: a folder without pattern stands for what is in it. */
+static enum st domain_entries(struct study *s, struct strlist *entry, struct err *err)
+{
+    for (size_t i = 0; i < s->conf.domain_path.n; i++) {
+        const char *path = s->conf.domain_path.s[i];
+        struct strlist names = { 0 };
+        enum st st = ST_OK;
+        if (file_is_dir(path)) {
+            st = dir_list(path, &names, err);
+            for (size_t k = 0; k < names.n && st == ST_OK; k++)
+                if (names.s[k][0] != '.')
+                    strlist_add(entry, arena_printf(&s->arena, "%s/%s", path, names.s[k]));
+        } else {
+            char *one[] = { (char *)(uintptr_t)path };
+            st = paths_expand(entry, one, 1, err);
+        }
+        strlist_release(&names);
+        if (st < 0)
+            return err_in(err, st, "domains");
+    }
+    return ST_OK;
+}
+
+static enum st find_domains(struct study *s, struct strlist *entry, struct err *err)
+{
+    enum st st = domain_entries(s, entry, err);
+    for (size_t i = 0; i < entry->n && st == ST_OK; i++) {
+        char *name = domain_name(s, entry->s[i]);
+        for (size_t k = 0; k < s->domain.n; k++)
+            if (strcmp(s->domain.s[k], name) == 0)
+                st = err_set(err, ST_USAGE, "domains: '%s' and another are both named '%s'",
+                             entry->s[i], name);
+        strlist_add(&s->domain, name);
+    }
+    if (st == ST_OK && s->domain.n == 0)
+        st = err_set(err, ST_USAGE, "domains: there is none");
+    return st;
+}
+
+enum st stage_corpus(struct study *s, struct err *err)
+{
+    struct strlist entry = { 0 }, argv = { 0 };
+    enum st st = find_domains(s, &entry, err);
+    for (size_t i = 0; i < entry.n && st == ST_OK; i++) {
+        args_self(s, &argv, "corpus", "--dedup", "exact", "--min-bytes", "200", "--out",
+                  study_path(s, "corpus/domains/%s", s->domain.s[i]), entry.s[i], NULL);
+        st = run(&argv, err);
+    }
+    strlist_release(&entry);
+    if (st < 0)
+        return st;
+    args_self(s, &argv, "corpus", "--clean", s->conf.clean, "--dedup", "exact", "--min-bytes",
+              arena_printf(&s->arena, "%llu", (unsigned long long)s->conf.min_bytes), "--out",
+              study_path(s, "corpus/natural"), NULL);
+    if (s->conf.hold_out > 0)
+        args_add(&argv, "--hold-out", arena_printf(&s->arena, "%g", s->conf.hold_out), "--held",
+                 study_path(s, "corpus/domains/held-out"), NULL);
+    args_add(&argv, "--decontaminate", NULL);
+    for (size_t i = 0; i < s->domain.n; i++)
+        strlist_add(&argv, study_path(s, "corpus/domains/%s/docs-*.jsonl.zst", s->domain.s[i]));
+    args_add(&argv, "--", NULL);
+    for (size_t i = 0; i < s->conf.natural_path.n; i++)
+        strlist_add(&argv, s->conf.natural_path.s[i]);
+    st = run(&argv, err);
+    if (s->conf.hold_out > 0)
+        strlist_add(&s->domain, "held-out");
+    strlist_sort(&s->domain);
+    s->plan.n_domain = s->domain.n;
+    return st;
+}
+
+enum st stage_tokenizer(struct study *s, struct err *err)
+{
+    struct strlist argv = { 0 };
+    char *path = study_path(s, "tokenizer.json");
+    if (s->conf.tok_file) { /* a copy, so that the folder is whole */
+        struct strbuf text = { 0 };
+        enum st st = file_read(s->conf.tok_file, 256 << 20, &text, err);
+        if (st == ST_OK && !file_exists(path))
+            st = file_write(path, text.s, text.n, err);
+        str_release(&text);
+        return st;
+    }
+    args_self(s, &argv, "tokenize", "train", "--vocab-size",
+              arena_printf(&s->arena, "%llu", (unsigned long long)s->plan.vocab_size),
+              "--max-bytes", "64MiB", "--out", path,
+              study_path(s, "corpus/natural/docs-*.jsonl.zst"), NULL);
+    return run(&argv, err);
+}
+
+enum st stage_tokens(struct study *s, const char *name, const char *docs, struct err *err)
+{
+    struct strlist argv = { 0 };
+    args_self(s, &argv, "tokenize", "encode", "--tokenizer", study_path(s, "tokenizer.json"),
+              "--source", name, "--out", study_path(s, "tokens/%s", name), docs, NULL);
+    return run(&argv, err);
+}
+
+enum st shard_tokens(struct study *s, const char *name, uint64_t *n_tok, struct err *err)
+{
+    struct js *m;
+    char *path = study_path(s, "tokens/%s.json", name);
+    enum st st = js_read_file(&m, path, err);
+    if (st < 0)
+        return st;
+    int64_t n = js_get_whole(m, "tokens", -1);
+    js_free(m);
+    if (n < 0)
+        return err_set(err, ST_FORMAT, "'%s' says no 'tokens'", path);
+    *n_tok = (uint64_t)n;
+    return ST_OK;
+}
+
+enum st stage_natural_tokens(struct study *s, struct err *err)
+{
+    enum st st = stage_tokens(s, "natural", study_path(s, "corpus/natural/docs-*.jsonl.zst"), err);
+    for (size_t i = 0; i < s->domain.n && st == ST_OK; i++)
+        st = stage_tokens(s, arena_printf(&s->arena, "domain-%s", s->domain.s[i]),
+                          study_path(s, "corpus/domains/%s/docs-*.jsonl.zst", s->domain.s[i]), err);
+    return st == ST_OK ? shard_tokens(s, "natural", &s->plan.natural_tok, err) : st;
+}
+
+/* The arguments that synth and its pilot share. */
+static void synth_args(struct study *s, struct strlist *argv, const struct plan_source *src)
+{
+    bool control = strcmp(src->name, "copy") == 0 || strcmp(src->name, "shuffle") == 0;
+    args_add(argv, "--recipe", src->recipe, "--out", study_path(s, "kinds/%s", src->name),
+             "--tokenizer", study_path(s, "tokenizer.json"), "--seed",
+             arena_printf(&s->arena, "%llu", (unsigned long long)s->where.seed), "--threads",
+             arena_printf(&s->arena, "%llu", (unsigned long long)s->where.threads), NULL);
+    if (!control)
+        args_add(argv, "--generator", s->conf.gen_local ? s->conf.gen_local : s->conf.gen_server,
+                 NULL);
+    if (!control && s->conf.gen_model)
+        args_add(argv, "--model", s->conf.gen_model, NULL);
+    args_add(argv, "--decontaminate", NULL);
+    for (size_t i = 0; i < s->domain.n; i++)
+        strlist_add(argv, study_path(s, "corpus/domains/%s/docs-*.jsonl.zst", s->domain.s[i]));
+    args_add(argv, "--", study_path(s, "corpus/natural/docs-*.jsonl.zst"), NULL);
+}
+
+enum st stage_generate(struct study *s, struct plan_source *src, struct err *err)
+{
+    struct strlist argv = { 0 };
+    args_self(s, &argv, "synth", "--max-docs",
+              arena_printf(&s->arena, "%llu", (unsigned long long)src->n_page), NULL);
+    synth_args(s, &argv, src);
+    enum st st = err_in(err, run(&argv, err), "making %s", src->name);
+    if (st == ST_OK)
+        st = stage_tokens(s, src->name, study_path(s, "kinds/%s/docs-*.jsonl.zst", src->name), err);
+    return st == ST_OK ? shard_tokens(s, src->name, &src->n_tok, err) : st;
+}
+
+enum st stage_synth_pilot(struct study *s, struct plan_source *src, struct err *err)
+{
+    struct strlist argv = { 0 };
+    struct js *row;
+    args_self(s, &argv, "synth", "pilot", NULL);
+    synth_args(s, &argv, src);
+    enum st st = err_in(err, child_json(&argv, &row, err), "the pilot of %s", src->name);
+    strlist_release(&argv);
+    if (st < 0)
+        return st;
+    src->tok_per_s = js_get_real(row, "kept_tok_per_s", 0);
+    src->tok_per_page = js_get_real(row, "kept_tok_per_doc", 0);
+    js_free(row);
+    return ST_OK;
+}
+
+enum st stage_train_pilot(struct study *s, uint64_t n_param, double *tok_per_s, struct err *err)
+{
+    size_t n = (size_t)s->where.threads;
+    struct child_job *job = ARENA_ARRAY(&s->arena, struct child_job, n);
+    struct plan *p = &s->plan;
+    *tok_per_s = 0;
+    enum st st = dir_make(study_path(s, "logs"), err);
+    for (size_t i = 0; i < n; i++) {
+        job[i].log = study_path(s, "logs/pilot-%llu-%zu.log", (unsigned long long)n_param, i);
+        (void)remove(job[i].log); /* absent on the first try */
+        args_add(&job[i].argv, s->where.self, "train", "--pilot", "--params",
+                 arena_printf(&s->arena, "%llu", (unsigned long long)n_param), "--vocab-size",
+                 arena_printf(&s->arena, "%llu", (unsigned long long)p->vocab_size), "--seq-len",
+                 arena_printf(&s->arena, "%llu", (unsigned long long)p->seq_len), "--batch-tokens",
+                 arena_printf(&s->arena, "%llu", (unsigned long long)p->batch_tokens), "--threads",
+                 "1", "--backend", s->where.backend, "--precision", s->conf.precision, "--json",
+                 "--quiet", NULL);
+    }
+    if (st == ST_OK)
+        st = child_run_all(job, n, (int)n, NULL, NULL, err);
+    for (size_t i = 0; i < n; i++) {
+        struct strbuf text = { 0 };
+        struct js *row;
+        if (st == ST_OK && job[i].failed)
+            st = err_set(err, ST_IO, "the training pilot failed: %s", job[i].why);
+        if (st == ST_OK)
+            st = file_read(job[i].log, 1 << 20, &text, err);
+        if (st == ST_OK) {
+            st =
+                err_in(err, js_parse(&row, text.s, strcspn(text.s, "\n"), err), "'%s'", job[i].log);
+            if (st == ST_OK)
+                *tok_per_s += js_get_real(row, "tok_per_s", 0);
+            if (st == ST_OK)
+                js_free(row);
+        }
+        str_release(&text);
+        strlist_release(&job[i].argv);
+    }
+    if (st == ST_OK && *tok_per_s <= 0)
+        st = err_set(err, ST_IO, "the training pilot measured no speed");
+    return st;
+}

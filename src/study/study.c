@@ -1,0 +1,428 @@
+/* study/study.c - see study.h: from the study file to the frozen plan, and the whole way. */
+#include "study/study.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "run/folder.h"
+#include "run/index.h"
+#include "run/table.h"
+#include "study/stages.h"
+
+enum st study_open(struct study **out, const char *path, const struct study_where *where,
+                   struct err *err)
+{
+    struct study *s = NEW(struct study);
+    *out = NULL;
+    s->start_s = clock_s();
+    s->where = *where;
+    s->lock.fd = -1;
+    s->path = xstrdup(path);
+    enum st st = study_conf_read(&s->conf, path, err);
+    if (st == ST_OK) {
+        s->dir = where->dir ? xstrdup(where->dir) : xasprintf("%s-study", s->conf.name);
+        *out = s;
+        s = NULL;
+    }
+    study_close(s);
+    return st;
+}
+
+void study_close(struct study *s)
+{
+    if (!s)
+        return;
+    lock_drop(&s->lock);
+    plan_release(&s->plan);
+    study_conf_release(&s->conf);
+    strlist_release(&s->domain);
+    arena_release(&s->arena);
+    free(s->path);
+    free(s->dir);
+    free(s);
+}
+
+const char *study_dir(const struct study *s)
+{
+    return s->dir;
+}
+
+static enum st take_lock(struct study *s, struct err *err)
+{
+    if (s->lock.fd >= 0)
+        return ST_OK;
+    enum st st = dir_make(s->dir, err);
+    return st == ST_OK ? lock_take(&s->lock, study_path(s, ".lock"), err) : st;
+}
+
+/* Seconds this study has taken so far, earlier goes included. */
+static double spent(const struct study *s)
+{
+    return s->plan.spent_s + clock_s() - s->start_s;
+}
+
+static enum st write_plan(struct study *s, const char *phase, struct err *err)
+{
+    double before = s->plan.spent_s;
+    s->plan.spent_s = spent(s);
+    struct js *v = plan_json(&s->plan, &s->conf);
+    s->plan.spent_s = before;
+    js_put_text(v, "phase", phase);
+    js_put_whole(v, "version", STUDY_VERSION);
+    js_put_text(v, "backend", s->where.backend);
+    js_put_whole(v, "seed", (int64_t)s->where.seed);
+    enum st st = js_write_file(v, study_path(s, "plan.json"), err);
+    js_free(v);
+    return st;
+}
+
+/* The plan that is frozen in the folder, if there is one: ST_OK with *phase, or ST_END. */
+static enum st read_plan(struct study *s, char phase[16], struct err *err)
+{
+    const char *path = study_path(s, "plan.json");
+    struct js *v, *now;
+    if (!file_exists(path))
+        return ST_END;
+    enum st st = js_read_file(&v, path, err);
+    if (st < 0)
+        return st;
+    struct strbuf a = { 0 }, b = { 0 };
+    js_write(js_get(v, "settings"), &a);
+    js_write(now = study_conf_json(&s->conf), &b);
+    if (strcmp(a.s, b.s) != 0)
+        st = err_set(err, ST_USAGE,
+                     "'%s' was changed since the plan in '%s' was frozen; choose another folder "
+                     "with --out, or delete that one",
+                     s->path, s->dir);
+    else
+        st = err_in(err, plan_from_json(&s->plan, v, err), "'%s'", path);
+    snprintf(phase, 16, "%s", js_get_text(v, "phase", ""));
+    s->where.seed = (uint64_t)js_get_whole(v, "seed", (int64_t)s->where.seed);
+    str_release(&a);
+    str_release(&b);
+    js_free(now);
+    js_free(v);
+    if (st == ST_OK)
+        st = plan_finish(&s->plan, &s->conf, err);
+    return st;
+}
+
+static void list_sources(struct study *s)
+{
+    struct plan *p = &s->plan;
+    p->n_source = 0;
+    for (size_t k = 0; k < s->conf.n_kind; k++) {
+        struct plan_source *src = &p->source[p->n_source++];
+        *src = (struct plan_source){ 0 };
+        snprintf(src->name, sizeof src->name, "%s", s->conf.kind[k].kind);
+        snprintf(src->recipe, sizeof src->recipe, "%s", s->conf.kind[k].recipe);
+    }
+    for (int control = 0; control < 2; control++) {
+        const char *name = control ? "copy" : "shuffle";
+        if (control ? !s->conf.copy : !s->conf.shuffle)
+            continue;
+        struct plan_source *src = &p->source[p->n_source++];
+        *src = (struct plan_source){ 0 };
+        snprintf(src->name, sizeof src->name, "%s", name);
+        snprintf(src->recipe, sizeof src->recipe, "%s", name);
+    }
+}
+
+/* Measured training speeds at a few sizes; between them a power law. */
+struct speeds {
+    size_t n;
+    double n_param[STUDY_MAX], tok_per_s[STUDY_MAX];
+};
+
+static double rate_of(void *ctx, uint64_t n_param)
+{
+    const struct speeds *v = ctx;
+    size_t i = 0;
+    while (i + 2 < v->n && (double)n_param > v->n_param[i + 1])
+        i++;
+    if (v->n == 1)
+        return v->tok_per_s[0] * v->n_param[0] / (double)n_param;
+    double slope =
+        log(v->tok_per_s[i + 1] / v->tok_per_s[i]) / log(v->n_param[i + 1] / v->n_param[i]);
+    return v->tok_per_s[i] * exp(slope * log((double)n_param / v->n_param[i]));
+}
+
+static enum st measure_speeds(struct study *s, struct speeds *v, struct err *err)
+{
+    static const uint64_t probe[] = { 200000, 800000 };
+    bool chosen = s->conf.n_model > 0;
+    v->n = chosen ? s->conf.n_model : N_OF(probe);
+    for (size_t i = 0; i < v->n; i++) {
+        uint64_t n = chosen ? s->conf.model[i] : probe[i];
+        enum st st = stage_train_pilot(s, n, &v->tok_per_s[i], err);
+        if (st < 0)
+            return st;
+        v->n_param[i] = (double)n;
+        char a[UNITS_MAX], b[UNITS_MAX];
+        log_info("pilot: %s parameters train at %s tokens/s on %llu threads",
+                 units_count(a, (double)n), units_count(b, v->tok_per_s[i]),
+                 (unsigned long long)s->where.threads);
+    }
+    return ST_OK;
+}
+
+static void take_explicit(struct plan *p, const struct study_conf *c, const struct speeds *v)
+{
+    p->n_model = c->n_model;
+    p->n_budget = c->n_budget;
+    p->n_share = c->n_share;
+    memcpy(p->model, c->model, sizeof p->model);
+    memcpy(p->budget, c->budget, sizeof p->budget);
+    memcpy(p->share, c->share, sizeof p->share);
+    p->seeds = c->seeds;
+    for (size_t i = 0; i < p->n_model; i++)
+        p->rate[i] = v->tok_per_s[i];
+}
+
+/* Source pages for each kind: enough tokens for the largest share and budget at the allowed repetition. */
+static void choose_pages(struct study *s)
+{
+    struct plan *p = &s->plan;
+    double need = p->share[p->n_share - 1] * (double)p->budget[p->n_budget - 1] /
+                  (0.97 * s->conf.epochs_max),
+           most = 0;
+    p->generate_s = 0;
+    p->n_request = 0;
+    for (size_t i = 0; i < s->conf.n_kind; i++) {
+        struct plan_source *src = &p->source[i];
+        double pages = src->tok_per_page > 0 ? ceil(1.08 * need / src->tok_per_page) : 0;
+        src->n_page = s->conf.gen_docs ? s->conf.gen_docs : (uint64_t)fmax(pages, 16);
+        src->n_tok = (uint64_t)((double)src->n_page * src->tok_per_page);
+        if (src->tok_per_s > 0)
+            p->generate_s += (double)src->n_tok / src->tok_per_s;
+        p->n_request += src->n_page;
+        most = fmax(most, (double)src->n_page);
+    }
+    for (size_t i = s->conf.n_kind; i < p->n_source;
+         i++) { /* the controls work on the same pages */
+        p->source[i].n_page = (uint64_t)most;
+        p->source[i].n_tok = (uint64_t)need;
+    }
+}
+
+static enum st vocabulary(struct study *s, struct err *err)
+{
+    struct js *m;
+    enum st st = js_read_file(&m, study_path(s, "tokens/natural.json"), err);
+    if (st < 0)
+        return st;
+    s->plan.vocab_size = (uint64_t)js_get_whole(m, "vocab_size", (int64_t)s->plan.vocab_size);
+    js_free(m);
+    return ST_OK;
+}
+
+/* Text, tokenizer, pilots, sizes: everything before generation. */
+static enum st first_plan(struct study *s, struct err *err)
+{
+    struct plan *p = &s->plan;
+    const struct study_conf *c = &s->conf;
+    struct speeds speeds = { 0 };
+    uint64_t largest = c->n_model              ? c->model[c->n_model - 1]
+                       : c->time_budget < 3600 ? 400000
+                                               : 3200000;
+    plan_defaults(p, c, largest);
+    enum st st = stage_corpus(s, err);
+    if (st == ST_OK)
+        st = stage_tokenizer(s, err);
+    if (st == ST_OK)
+        st = stage_natural_tokens(s, err);
+    if (st == ST_OK)
+        st = vocabulary(s, err);
+    if (st == ST_OK)
+        st = measure_speeds(s, &speeds, err);
+    list_sources(s);
+    for (size_t k = 0; k < c->n_kind && st == ST_OK; k++)
+        st = stage_synth_pilot(s, &p->source[k], err);
+    if (st < 0)
+        return st;
+    if (c->time_budget > 0)
+        plan_fit_time(p, c, 0.95 * c->time_budget - spent(s), rate_of, &speeds);
+    else
+        take_explicit(p, c, &speeds);
+    choose_pages(s);
+    return plan_finish(p, c, err);
+}
+
+/* Everything is made: sizes and budgets that the real token counts allow, then nothing changes any more. */
+static enum st freeze(struct study *s, struct err *err)
+{
+    struct plan *p = &s->plan;
+    if (s->conf.time_budget > 0) {
+        struct speeds speeds = { .n = p->n_model };
+        for (size_t i = 0; i < p->n_model; i++) {
+            speeds.n_param[i] = (double)p->model[i];
+            speeds.tok_per_s[i] = p->rate[i];
+        }
+        plan_fit_time(p, &s->conf, 0.95 * s->conf.time_budget - spent(s), rate_of, &speeds);
+    }
+    enum st st = plan_finish(p, &s->conf, err);
+    return st == ST_OK ? write_plan(s, "train", err) : st;
+}
+
+static enum st generate(struct study *s, struct err *err)
+{
+    enum st st = ST_OK;
+    for (size_t i = 0; i < s->plan.n_source && st == ST_OK; i++) {
+        st = stage_generate(s, &s->plan.source[i], err);
+        s->plan.source[i].made = true;
+        if (st == ST_OK && s->plan.source[i].n_tok == 0)
+            st = err_set(err, ST_IO,
+                         "%s: nothing that was made could be kept; '%s' says why (use another "
+                         "generator or recipe)",
+                         s->plan.source[i].name,
+                         study_path(s, "kinds/%s/manifest.json", s->plan.source[i].name));
+    }
+    return st;
+}
+
+/* Domains as the folder has them, when the corpus stage is not run again. */
+static enum st known_domains(struct study *s, struct err *err)
+{
+    struct strlist names = { 0 };
+    enum st st = dir_list(study_path(s, "tokens"), &names, err);
+    strlist_release(&s->domain);
+    for (size_t i = 0; i < names.n; i++)
+        if (str_starts(names.s[i], "domain-") && str_ends(names.s[i], ".idx"))
+            strlist_addn(&s->domain, names.s[i] + 7, strlen(names.s[i]) - 11);
+    strlist_release(&names);
+    if (st == ST_OK && s->domain.n == 0)
+        st = err_set(err, ST_IO,
+                     "'%s' has no token files of domains; delete its plan.json to start anew",
+                     s->dir);
+    return st;
+}
+
+/* Brings the study to a frozen plan of at least the first phase. */
+static enum st ensure_plan(struct study *s, char phase[16], struct err *err)
+{
+    enum st st = take_lock(s, err);
+    if (st == ST_OK)
+        st = read_plan(s, phase, err);
+    if (st == ST_OK)
+        return known_domains(s, err);
+    if (st < 0)
+        return st;
+    st = first_plan(s, err);
+    snprintf(phase, 16, "generate");
+    return st == ST_OK ? write_plan(s, phase, err) : st;
+}
+
+enum st study_plan(struct study *s, struct js **out, struct err *err)
+{
+    char phase[16];
+    enum st st = ensure_plan(s, phase, err);
+    if (st < 0)
+        return st;
+    const struct plan *p = &s->plan;
+    struct js *v = *out = js_object(), *list = js_array();
+    js_put_whole(v, "runs", (int64_t)p->n_run);
+    js_put_whole(v, "tokens", (int64_t)p->n_tok);
+    js_put_real(v, "flop", p->flop);
+    js_put_real(v, "hours", (p->train_s + p->generate_s) / 3600);
+    js_put_whole(v, "disk_bytes", (int64_t)p->disk_bytes);
+    js_put_whole(v, "requests", (int64_t)p->n_request);
+    js_put_real(v, "price", p->price);
+    js_put_real(v, "smallest_effect", p->smallest_effect);
+    for (size_t i = 0; i < p->warning.n; i++)
+        js_push_text(list, p->warning.s[i]);
+    js_put(v, "warnings", list);
+    return ST_OK;
+}
+
+static void say_plan(const struct study *s)
+{
+    const struct plan *p = &s->plan;
+    char a[UNITS_MAX], b[UNITS_MAX], c[UNITS_MAX], d[UNITS_MAX];
+    log_info("plan: %llu runs of %zu arms, models up to %s parameters, budgets %s to %s tokens, "
+             "%llu seeds; training takes about %s",
+             (unsigned long long)p->n_run, p->n_arm,
+             units_count(a, (double)p->model[p->n_model - 1]), units_count(b, (double)p->budget[0]),
+             units_count(c, (double)p->budget[p->n_budget - 1]), (unsigned long long)p->seeds,
+             units_time(d, p->train_s));
+    for (size_t i = 0; i < p->warning.n; i++)
+        log_info("  note: %s", p->warning.s[i]);
+}
+
+enum st study_run(struct study *s, struct err *err)
+{
+    char phase[16];
+    enum st st = ensure_plan(s, phase, err);
+    if (st == ST_OK && strcmp(phase, "train") != 0) {
+        st = generate(s, err);
+        if (st == ST_OK)
+            st = freeze(s, err);
+    }
+    if (st < 0)
+        return st;
+    say_plan(s);
+    st = stage_train(s, err);
+    struct err late;
+    enum st collected = study_collect(s, &late); /* what there is, also after failed runs */
+    if (st == ST_OK && collected < 0) {
+        *err = late;
+        st = collected;
+    }
+    return st == ST_OK ? stage_conclude(s, err) : st;
+}
+
+enum st study_collect(struct study *s, struct err *err)
+{
+    struct run_index *ix = NULL;
+    struct run_list list = { 0 };
+    const char *runs = study_path(s, "runs");
+    enum st st = run_index_open(&ix, study_path(s, "study.db"), err);
+    if (st == ST_OK)
+        st = run_index_rebuild(ix, runs, err);
+    if (st == ST_OK)
+        st = run_index_list(ix, &list, err);
+    if (st == ST_OK) {
+        const struct run_record **rec = NEW_ARRAY(const struct run_record *, list.n);
+        size_t n = 0;
+        for (size_t i = 0; i < list.n; i++)
+            if (list.run[i].state == RUN_FINISHED)
+                rec[n++] = &list.run[i].rec;
+        st = run_table_write(study_path(s, "runs.csv"), rec, n, err);
+        free(rec);
+    }
+    run_list_release(&list);
+    run_index_close(ix);
+    return st;
+}
+
+enum st study_status(struct study *s, struct js **out, struct err *err)
+{
+    char phase[16] = "corpus";
+    struct run_list list = { 0 };
+    enum st st = read_plan(s, phase, err);
+    if (st >= 0)
+        st = run_scan(&list, study_path(s, "runs"), err);
+    if (st < 0) {
+        run_list_release(&list);
+        return st;
+    }
+    int64_t n_of[3] = { 0 }, n_diverged = 0;
+    for (size_t i = 0; i < list.n; i++) {
+        n_of[list.run[i].state]++;
+        n_diverged += list.run[i].state == RUN_FINISHED && list.run[i].rec.diverged;
+    }
+    struct js *v = *out = js_object();
+    js_put_text(v, "study", s->conf.name);
+    js_put_text(v, "dir", s->dir);
+    js_put_text(v, "stage", file_exists(study_path(s, "report.html")) ? "done" : phase);
+    js_put_whole(v, "runs", (int64_t)s->plan.n_run);
+    js_put_whole(v, "finished", n_of[RUN_FINISHED]);
+    js_put_whole(v, "unfinished", n_of[RUN_UNFINISHED]);
+    js_put_whole(v, "damaged", n_of[RUN_DAMAGED]);
+    js_put_whole(v, "diverged", n_diverged);
+    run_list_release(&list);
+    return ST_OK;
+}

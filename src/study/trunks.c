@@ -1,0 +1,143 @@
+/* study/trunks.c - training: every arm at every size and seed, many child processes side by side. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "study/child.h"
+#include "study/stages.h"
+
+size_t study_trunks(struct study *s, struct trunk **out)
+{
+    struct plan *p = &s->plan;
+    size_t n = 0, most = p->n_arm * p->n_model * (size_t)p->seeds;
+    struct trunk *t = *out = ARENA_ARRAY(&s->arena, struct trunk, most);
+    for (size_t m = p->n_model;
+         m-- > 0;) /* the longest first: the processors then finish together */
+        for (uint64_t seed = 0; seed < p->seeds; seed++)
+            for (size_t a = 0; a < p->n_arm; a++) {
+                char size[UNITS_MAX];
+                if (p->arm[a].control && m + 1 != p->n_model)
+                    continue;
+                t[n] = (struct trunk){ &p->arm[a], p->model[m], p->arm[a].first_seed + seed, "" };
+                snprintf(t[n].id, sizeof t[n].id, "%s-n%s-s%llu", p->arm[a].name,
+                         units_count(size, (double)p->model[m]), (unsigned long long)t[n].seed);
+                n++;
+            }
+    return n;
+}
+
+static void add_whole(struct study *s, struct strlist *argv, const char *flag, uint64_t v)
+{
+    args_add(argv, flag, arena_printf(&s->arena, "%llu", (unsigned long long)v), NULL);
+}
+
+static void trunk_args(struct study *s, const struct trunk *t, uint64_t threads,
+                       struct strlist *argv)
+{
+    const struct plan *p = &s->plan;
+    const struct plan_arm *a = t->arm;
+    args_add(argv, s->where.self, "train", "--quiet", "--json", "--out",
+             study_path(s, "runs/%s", t->id), "--run-id", t->id, "--arm", a->name, "--kind",
+             a->kind, "--schedule", "wsd", "--tokenizer", study_path(s, "tokenizer.json"),
+             "--backend", s->where.backend, "--precision", s->conf.precision, NULL);
+    add_whole(s, argv, "--params", t->n_param);
+    add_whole(s, argv, "--seed", t->seed);
+    add_whole(s, argv, "--threads", threads);
+    add_whole(s, argv, "--seq-len", p->seq_len);
+    add_whole(s, argv, "--batch-tokens", p->batch_tokens);
+    add_whole(s, argv, "--eval-bytes", p->eval_bytes);
+    if (p->lr > 0)
+        args_add(argv, "--lr", arena_printf(&s->arena, "%.9g", p->lr), NULL);
+    strlist_add(argv, "--tokens");
+    for (size_t i = 0; i < p->n_budget; i++)
+        strlist_add(argv, arena_printf(&s->arena, "%llu", (unsigned long long)p->budget[i]));
+    strlist_add(argv, "--data");
+    strlist_add(argv, arena_printf(&s->arena, "natural=%s@%.9g", study_path(s, "tokens/natural"),
+                                   1 - a->share));
+    if (a->source >= 0) {
+        uint64_t pool = plan_pool(p, a);
+        char *data = arena_printf(&s->arena, "%s=%s@%.9g", a->kind,
+                                  study_path(s, "tokens/%s", a->kind), a->share);
+        strlist_add(argv, pool ? arena_printf(&s->arena, "%s:%llu", data, (unsigned long long)pool)
+                               : data);
+    }
+    strlist_add(argv, "--eval");
+    for (size_t i = 0; i < s->domain.n; i++)
+        strlist_add(argv, arena_printf(&s->arena, "%s=%s", s->domain.s[i],
+                                       study_path(s, "tokens/domain-%s", s->domain.s[i])));
+}
+
+/* Progress in training tokens: a trunk counts by its budgets that have a result. */
+struct watch {
+    struct study *s;
+    const struct trunk *trunk;
+    size_t n_trunk;
+    struct progress progress;
+    double next_s;
+};
+
+static uint64_t tokens_done(const struct watch *w)
+{
+    const struct plan *p = &w->s->plan;
+    uint64_t n = 0;
+    for (size_t i = 0; i < w->n_trunk; i++)
+        for (size_t b = 0; b < p->n_budget; b++) {
+            char path[1200];
+            snprintf(path, sizeof path, "%s/runs/%s/%llu/result.json", w->s->dir, w->trunk[i].id,
+                     (unsigned long long)p->budget[b]);
+            if (file_exists(path))
+                n += p->budget[b] - (b ? p->budget[b - 1] : 0);
+        }
+    return n;
+}
+
+static void look(void *ctx)
+{
+    struct watch *w = ctx;
+    double now = clock_s();
+    if (now < w->next_s)
+        return;
+    w->next_s = now + 0.5;
+    progress_at(&w->progress, tokens_done(w));
+}
+
+enum st stage_train(struct study *s, struct err *err)
+{
+    struct trunk *trunk;
+    const struct plan *p = &s->plan;
+    size_t n = study_trunks(s, &trunk), n_failed = 0;
+    int n_parallel = (int)(n < s->where.threads ? n : s->where.threads);
+    struct child_job *job = ARENA_ARRAY(&s->arena, struct child_job, n);
+    enum st st = dir_make(study_path(s, "runs"), err);
+    if (st == ST_OK)
+        st = dir_make(study_path(s, "logs"), err);
+    if (st < 0)
+        return st;
+    for (size_t i = 0; i < n; i++) {
+        trunk_args(s, &trunk[i], s->where.threads / (uint64_t)n_parallel, &job[i].argv);
+        job[i].log = study_path(s, "logs/%s.log", trunk[i].id);
+    }
+    struct watch w = { .s = s, .trunk = trunk, .n_trunk = n };
+    progress_start(&w.progress, "train", n * p->budget[p->n_budget - 1], "tokens");
+    progress_resume(&w.progress, tokens_done(&w));
+    char note[64];
+    snprintf(note, sizeof note, "%zu models, %d at once", n, n_parallel);
+    w.progress.note = note;
+    st = child_run_all(job, n, n_parallel, look, &w, err);
+    progress_at(&w.progress, tokens_done(&w));
+    progress_end(&w.progress);
+    for (size_t i = 0; i < n; i++) {
+        if (job[i].failed && st == ST_OK && n_failed++ == 0)
+            err_set(err, ST_IO, "training %s failed: %s (all of it in '%s')", trunk[i].id,
+                    job[i].why, job[i].log);
+        strlist_release(&job[i].argv);
+    }
+    if (st == ST_OK && n_failed) {
+        st = ST_IO;
+        if (n_failed > 1)
+            err_in(err, st, "%zu of %zu", n_failed, n);
+    }
+    return st;
+}
