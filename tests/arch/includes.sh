@@ -38,7 +38,7 @@ one_file zlib.h src/base/stream.c
 one_file zstd.h src/base/stream.c
 one_file xxhash.h src/base/hash.c
 one_file gumbo.h src/corpus/html.c
-one_file curl/curl.h src/net/net.c
+one_file curl/curl.h src/net/easy.h # net.c and download.c are its two halves
 one_file sqlite3.h src/run/index.c
 
 while IFS= read -r hit; do
