@@ -4,9 +4,12 @@
 
 #include "cli/command.h"
 
-#define COMMANDS(X)                                                                                \
-    X(man)                                                                                         \
-    X(completion)                                                                                  \
+#define COMMANDS(X) \
+    X(cache) \
+    X(cache_get) \
+    X(cache_clean) \
+    X(man) \
+    X(completion) \
     X(version)
 
 #define DECLARE(name) extern const struct command cmd_##name;
