@@ -20,32 +20,32 @@ static int check_n_failed; /* in the running test */
 static bool check_skipped;
 static char check_tmp[64];
 
-#define CHECK(cond, ...) \
-    do { \
-        if (!(cond)) { \
-            printf("%s:%d: %s: ", __FILE__, __LINE__, #cond); \
-            printf(__VA_ARGS__); \
-            putchar('\n'); \
-            check_n_failed++; \
-        } \
+#define CHECK(cond, ...)                                                                           \
+    do {                                                                                           \
+        if (!(cond)) {                                                                             \
+            printf("%s:%d: %s: ", __FILE__, __LINE__, #cond);                                      \
+            printf(__VA_ARGS__);                                                                   \
+            putchar('\n');                                                                         \
+            check_n_failed++;                                                                      \
+        }                                                                                          \
     } while (0)
 
 /* Stops the test when a later check would only crash. */
-#define NEED(cond, ...) \
-    do { \
-        int before = check_n_failed; \
-        CHECK(cond, __VA_ARGS__); \
-        if (check_n_failed != before) \
-            return; \
+#define NEED(cond, ...)                                                                            \
+    do {                                                                                           \
+        int before = check_n_failed;                                                               \
+        CHECK(cond, __VA_ARGS__);                                                                  \
+        if (check_n_failed != before)                                                              \
+            return;                                                                                \
     } while (0)
 
-#define SKIP(...) \
-    do { \
-        printf("skipped: "); \
-        printf(__VA_ARGS__); \
-        putchar('\n'); \
-        check_skipped = true; \
-        return; \
+#define SKIP(...)                                                                                  \
+    do {                                                                                           \
+        printf("skipped: ");                                                                       \
+        printf(__VA_ARGS__);                                                                       \
+        putchar('\n');                                                                             \
+        check_skipped = true;                                                                      \
+        return;                                                                                    \
     } while (0)
 
 static inline const char *check_dir(void)
@@ -93,9 +93,9 @@ static inline int check_main(const struct check_test *test, size_t n, int argc, 
 }
 
 /* A folder's test files each define a table; the one with main() lists them: see tests/base/main.c. */
-#define TEST(name) \
-    { \
-#name, name \
+#define TEST(name)                                                                                 \
+    {                                                                                              \
+#name, name                                                                                \
     }
 
 #endif

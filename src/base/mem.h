@@ -35,12 +35,12 @@ void *xaligned(size_t n_bytes);
 #define NEW_ARRAY(type, n) ((type *)xcalloc((n), sizeof(type)))
 
 /* Makes room for one more element in a growing array; cap doubles. */
-#define GROW(array, n, cap) \
-    do { \
-        if ((n) == (cap)) { \
-            (cap) = (cap) ? 2 * (cap) : 16; \
-            (array) = xrealloc((array), (cap), sizeof *(array)); \
-        } \
+#define GROW(array, n, cap)                                                                        \
+    do {                                                                                           \
+        if ((n) == (cap)) {                                                                        \
+            (cap) = (cap) ? 2 * (cap) : 16;                                                        \
+            (array) = xrealloc((array), (cap), sizeof *(array));                                   \
+        }                                                                                          \
     } while (0)
 
 struct arena_block;

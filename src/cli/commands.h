@@ -4,13 +4,15 @@
 
 #include "cli/command.h"
 
-#define COMMANDS(X) \
-    X(cache) \
-    X(cache_get) \
-    X(cache_clean) \
-    X(man) \
-    X(completion) \
+/* clang-format off: a line each, so that two changes do not meet */
+#define COMMANDS(X)                                                                                \
+    X(cache)                                                                                       \
+    X(cache_get)                                                                                   \
+    X(cache_clean)                                                                                 \
+    X(man)                                                                                         \
+    X(completion)                                                                                  \
     X(version)
+/* clang-format on */
 
 #define DECLARE(name) extern const struct command cmd_##name;
 COMMANDS(DECLARE)

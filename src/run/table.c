@@ -35,9 +35,9 @@ static void whole_cell(struct strbuf *out, uint64_t v)
     str_printf(out, "%llu", (unsigned long long)v);
 }
 
-#define BEFORE_DOMAINS \
-    "run_id,arm,kind,frac_synth,n_param,n_param_nonemb,n_tok,n_tok_unique_natural," \
-    "n_tok_unique_synth,n_epoch_natural,n_epoch_synth,flop,seed,lr,batch_tokens,seq_len," \
+#define BEFORE_DOMAINS                                                                             \
+    "run_id,arm,kind,frac_synth,n_param,n_param_nonemb,n_tok,n_tok_unique_natural,"                \
+    "n_tok_unique_synth,n_epoch_natural,n_epoch_synth,flop,seed,lr,batch_tokens,seq_len,"          \
     "vocab_size,schedule,loss,bpb"
 #define AFTER_DOMAINS ",diverged,wall_s,tok_per_s,backend\n"
 

@@ -75,8 +75,8 @@ static struct net_reply ask(const struct net_conf *conf, const char *where, cons
     return r;
 }
 
-#define NEED_SERVER() \
-    if (!port) \
+#define NEED_SERVER()                                                                              \
+    if (!port)                                                                                     \
     SKIP("python3 is missing: no server to talk to")
 
 static const struct net_conf quick = {
