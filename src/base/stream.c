@@ -230,9 +230,9 @@ enum st stream_next_member(struct stream *s, struct err *err)
         return ST_END;
     if (s->n_in - s->at < 18 && !s->eof)
         top_up(s);
+    s->member_offset = stream_offset(s);
     if (!gzip_magic(s->in + s->at, s->n_in - s->at))
         return fail(s, err, "no gzip member starts here");
-    s->member_offset = stream_offset(s);
     inflateReset(&s->z);
     s->in_member = true;
     return ST_OK;
@@ -255,9 +255,12 @@ enum st stream_skip(struct stream *s, struct err *err)
     if (s->kind != STREAM_GZIP)
         return ST_END;
     s->failed = ST_OK;
-    /* Never before the byte after the damaged member's own first one. */
+    /* Back to the byte after the damaged member's first one, as far as it is still here: damaged
+     * data may have been taken for more than the member held. */
     uint64_t least = s->member_offset + 1;
-    if (s->in_offset + s->at < least)
+    if (least <= s->in_offset)
+        s->at = 0;
+    else
         s->at = (size_t)(least - s->in_offset) < s->n_in ? (size_t)(least - s->in_offset) : s->n_in;
     for (;;) {
         if (s->n_in - s->at < 3)
@@ -274,6 +277,35 @@ enum st stream_skip(struct stream *s, struct err *err)
             return stream_next_member(s, err);
         s->at++;
     }
+}
+
+enum st stream_inflate(struct strbuf *out, const void *bytes, size_t n, size_t max, struct err *err)
+{
+    const uint8_t *p = bytes;
+    z_stream z = { 0 };
+    bool wrapped =
+        n >= 2 && (gzip_magic(p, n) || ((p[0] & 0x0F) == 8 && (p[0] << 8 | p[1]) % 31 == 0));
+    int r = inflateInit2(&z, wrapped ? 15 + 32 : -15); /* 32: gzip and zlib by their first bytes */
+    size_t start = out->n;
+    enum st st = ST_OK;
+    z.next_in = (Bytef *)(uintptr_t)p;
+    z.avail_in = n > UINT32_MAX ? UINT32_MAX : (uInt)n;
+    while (r == Z_OK && st == ST_OK) {
+        str_reserve(out, 64 * 1024);
+        size_t room = out->cap - out->n - 1;
+        z.next_out = (Bytef *)out->s + out->n;
+        z.avail_out = room > UINT32_MAX ? UINT32_MAX : (uInt)room;
+        uInt before = z.avail_out;
+        r = inflate(&z, Z_NO_FLUSH);
+        out->n += before - z.avail_out;
+        if (out->n - start > max)
+            st = err_set(err, ST_LIMIT, "unpacks to more than %zu bytes", max);
+    }
+    if (st == ST_OK && r != Z_STREAM_END)
+        st = err_set(err, ST_FORMAT, "damaged or cut packed data: %s", z.msg ? z.msg : "no end");
+    str_add(out, "", 0);
+    inflateEnd(&z);
+    return st;
 }
 
 struct outstream {

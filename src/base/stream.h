@@ -42,6 +42,12 @@ uint64_t stream_offset(const struct stream *s); /* bytes of the file consumed */
 uint64_t stream_member_offset(
     const struct stream *s); /* where the current member begins in the file */
 
+/* Unpacks a gzip, zlib or raw deflate block held in memory; appends to out. ST_FORMAT: damaged;
+ * ST_LIMIT: more than max bytes. */
+struct strbuf;
+MUST_USE enum st stream_inflate(struct strbuf *out, const void *bytes, size_t n, size_t max,
+                                struct err *err);
+
 /* Writing: kind by name (.gz, .zst, else plain). The file appears under its name at commit, see base/file.h. */
 struct outstream;
 MUST_USE enum st outstream_open(struct outstream **out, const char *path, struct err *err);

@@ -11,6 +11,8 @@
     X(cache_clean)                                                                                 \
     X(man)                                                                                         \
     X(completion)                                                                                  \
+    X(corpus)                                                                                      \
+    X(corpus_cat)                                                                                  \
     X(version)
 /* clang-format on */
 

@@ -26,9 +26,13 @@ struct doc {
     size_t n_bytes;        /* of text */
     const char *source;    /* provenance id: file, package, repository; or NULL */
     const char *url;       /* or NULL */
+    const char *title;     /* of a page, or NULL */
     uint64_t offset;       /* start of the record in the file, bytes */
     const struct js *meta; /* other members of meta, borrowed; or NULL */
 };
+
+/* Appends the document as one line of JSON, without the line end. */
+void doc_json(struct strbuf *out, const struct doc *d);
 
 struct doc_writer;
 MUST_USE enum st doc_writer_open(struct doc_writer **out, const char *path, struct err *err);

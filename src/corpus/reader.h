@@ -1,8 +1,9 @@
 /*
  * corpus/reader.h - documents from files of any known format, recognised by content.
  *
- * WARC and WET (plain or one gzip member a record), JSONL (.gz, .zst), HTML, plain text. The text
- * is always valid UTF-8: damaged bytes become U+FFFD, NUL bytes are dropped.
+ * WARC and WET (plain or one gzip member a record), JSONL, HTML, POD, DICT dictionaries, plain text;
+ * all of them also as .gz and .zst. The text is always valid UTF-8: damaged bytes become U+FFFD, NUL
+ * bytes are dropped. An empty file has no documents.
  *
  *     struct reader *r;
  *     st = reader_open(&r, path, &conf, err);
@@ -23,7 +24,8 @@
 struct reader_conf {
     bool strict; /* a damaged record is an error */
     const char
-        *source; /* meta.source of every document; NULL: the file's own, else its base name */
+        *source; /* meta.source where a document names none itself; NULL: the file's base name */
+    const char *name; /* what ids of documents without one begin with; NULL: the file's base name */
 };
 
 struct reader_stats {
@@ -38,7 +40,8 @@ MUST_USE enum st reader_open(struct reader **out, const char *path, const struct
 MUST_USE enum st reader_next(struct reader *r, struct doc *doc,
                              struct err *err); /* ST_OK, ST_END */
 struct reader_stats reader_stats(const struct reader *r);
-const char *reader_format(const struct reader *r); /* "wet", "warc", "jsonl", "html", "text" */
-void reader_close(struct reader *r);               /* NULL is fine */
+const char *reader_format(
+    const struct reader *r); /* "wet", "warc", "jsonl", "html", "dict", "pod", "text", "empty" */
+void reader_close(struct reader *r); /* NULL is fine */
 
 #endif

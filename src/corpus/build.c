@@ -1,0 +1,447 @@
+/* corpus/build.c - see build.h. */
+#include "corpus/build.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/manifest.h"
+#include "base/mem.h"
+#include "base/stream.h"
+#include "corpus/ngram.h"
+#include "corpus/reader.h"
+#include "corpus/seen.h"
+
+#define SHARD_BYTES ((uint64_t)256 << 20) /* of text */
+
+enum reason {
+    KEEP,
+    HELD,
+    SOURCE,
+    TOO_SHORT,
+    TOO_LONG,
+    DUPLICATE,
+    CONTAMINATED,
+    NEAR_HELD,
+    N_REASON
+};
+static const char *const reason_name[N_REASON] = {
+    [SOURCE] = "source",       [TOO_SHORT] = "too_short",       [TOO_LONG] = "too_long",
+    [DUPLICATE] = "duplicate", [CONTAMINATED] = "contaminated", [NEAR_HELD] = "near_held"
+};
+
+/* Documents to numbered shards in a folder. */
+struct shards {
+    const char *dir;
+    struct doc_writer *w;
+    int n_shards;
+    uint64_t n_docs, n_bytes, n_shard_bytes;
+};
+
+struct build {
+    const struct corpus_conf *conf;
+    struct corpus_files files;
+    struct seen texts, ids;
+    struct ngram_index *eval, *held_grams; /* NULL: not asked for */
+    struct strbuf id, scratch;
+    struct shards out, held;
+    struct outstream *dropped;
+    uint64_t docs_in, bytes_in, n_skipped, n[N_REASON];
+    struct progress progress;
+    uint64_t bytes_done; /* of files before the one at hand */
+};
+
+static enum st shards_finish(struct shards *s, struct err *err)
+{
+    enum st st = s->w ? doc_writer_commit(s->w, err) : ST_OK;
+    doc_writer_close(s->w);
+    s->w = NULL;
+    return st;
+}
+
+static enum st shards_add(struct shards *s, const struct doc *d, struct err *err)
+{
+    enum st st = ST_OK;
+    if (s->w && s->n_shard_bytes >= SHARD_BYTES)
+        st = shards_finish(s, err);
+    if (st == ST_OK && !s->w) {
+        char *path = xasprintf("%s/docs-%05d.jsonl.zst", s->dir, s->n_shards++);
+        st = doc_writer_open(&s->w, path, err);
+        s->n_shard_bytes = 0;
+        free(path);
+    }
+    if (st == ST_OK)
+        st = doc_write(s->w, d, err);
+    s->n_docs++;
+    s->n_bytes += d->n_bytes;
+    s->n_shard_bytes += d->n_bytes;
+    return st;
+}
+
+static bool is_dropped_source(const struct corpus_conf *c, const char *source)
+{
+    for (size_t i = 0; i < c->n_drop_source; i++)
+        if (source && strcmp(source, c->drop_source[i]) == 0)
+            return true;
+    return false;
+}
+
+/* The share of documents held out is decided by the id alone. */
+static bool is_held(const struct corpus_conf *c, const char *id)
+{
+    double at = (double)(hash64(id, strlen(id), 0x48454C44) >> 11) * 0x1p-53;
+    return at < c->hold_out;
+}
+
+/* Ids are unique in a folder: the second of a name becomes NAME~2. */
+static void make_unique(struct build *b, struct doc *d)
+{
+    if (seen_add(&b->ids, digest_of(d->id, strlen(d->id))))
+        return;
+    for (int k = 2;; k++) {
+        str_clear(&b->id);
+        str_printf(&b->id, "%s~%d", d->id, k);
+        if (seen_add(&b->ids, digest_of(b->id.s, b->id.n)))
+            break;
+    }
+    d->id = b->id.s;
+}
+
+static enum reason judge(struct build *b, struct doc *d)
+{
+    const struct corpus_conf *c = b->conf;
+    make_unique(b, d);
+    if (is_dropped_source(c, d->source))
+        return SOURCE;
+    if (d->n_bytes < c->min_bytes)
+        return TOO_SHORT;
+    if (c->max_bytes && d->n_bytes > c->max_bytes)
+        return TOO_LONG;
+    if (strcmp(c->dedup, "exact") == 0 &&
+        !seen_add(&b->texts, text_digest(d->text, d->n_bytes, &b->scratch)))
+        return DUPLICATE;
+    if (b->eval && ngram_shared(b->eval, d->text, d->n_bytes) > 0)
+        return CONTAMINATED;
+    if (c->hold_out > 0 && is_held(c, d->id))
+        return HELD;
+    if (b->held_grams && ngram_shared(b->held_grams, d->text, d->n_bytes) > 0)
+        return NEAR_HELD;
+    return KEEP;
+}
+
+static enum st write_dropped(struct build *b, const char *id, enum reason why, struct err *err)
+{
+    str_clear(&b->scratch);
+    str_adds(&b->scratch, "{\"id\":");
+    js_quote(&b->scratch, id, strlen(id));
+    str_printf(&b->scratch, ",\"reason\":\"%s\"}\n", reason_name[why]);
+    return outstream_write(b->dropped, b->scratch.s, b->scratch.n, err);
+}
+
+/* What is done with a document on a walk through the inputs. */
+typedef enum st take_fn(struct build *b, struct doc *d, struct err *err);
+
+static enum st take_for_index(struct build *b, struct doc *d, struct err *err)
+{
+    (void)err;
+    if (judge(b, d) == HELD)
+        ngram_add(b->held_grams, d->text, d->n_bytes);
+    return ST_OK;
+}
+
+static enum st take_for_output(struct build *b, struct doc *d, struct err *err)
+{
+    enum reason why = judge(b, d);
+    b->docs_in++;
+    b->bytes_in += d->n_bytes;
+    b->n[why]++;
+    if (why == KEEP)
+        return shards_add(&b->out, d, err);
+    if (why == HELD)
+        return shards_add(&b->held, d, err);
+    return write_dropped(b, d->id, why, err);
+}
+
+static enum st walk_file(struct build *b, const struct corpus_file *f, take_fn *take,
+                         struct err *err)
+{
+    struct reader *r;
+    struct reader_conf conf = { .strict = b->conf->strict, .source = f->source, .name = f->name };
+    enum st st = reader_open(&r, f->path, &conf, err);
+    if ((st == ST_FORMAT || st == ST_UNSUPPORTED) && !f->named && !b->conf->strict) {
+        log_warn("%s; passed over", err->msg); /* a folder may hold pictures and the like */
+        b->n_skipped++;
+        return ST_OK;
+    }
+    if (st < 0)
+        return st;
+    struct doc d;
+    while ((st = reader_next(r, &d, err)) == ST_OK) {
+        st = take(b, &d, err);
+        if (st < 0)
+            break;
+        if (stop_asked()) {
+            st = err_set(err, ST_INTERRUPTED, "stopped; the same command starts this again");
+            break;
+        }
+        progress_at(&b->progress, b->bytes_done + reader_stats(r).n_file_bytes);
+    }
+    struct reader_stats stats = reader_stats(r);
+    b->n_skipped += stats.n_skipped;
+    b->bytes_done += stats.n_file_bytes;
+    if (st == ST_END && stats.n_docs == 0 && strcmp(reader_format(r), "empty") == 0)
+        log_warn("'%s' is empty", f->path);
+    reader_close(r);
+    return st == ST_END ? ST_OK : st;
+}
+
+static enum st walk(struct build *b, const struct corpus_files *files, const char *what,
+                    take_fn *take, struct err *err)
+{
+    uint64_t total = 0;
+    enum st st = ST_OK;
+    for (size_t i = 0; i < files->n; i++) {
+        uint64_t n;
+        if (strcmp(files->file[i].path, "-") != 0 &&
+            file_size(files->file[i].path, &n, err) == ST_OK)
+            total += n;
+    }
+    b->bytes_done = 0;
+    b->n_skipped = 0;
+    progress_start(&b->progress, what, total, "B");
+    for (size_t i = 0; i < files->n && st == ST_OK; i++)
+        st = walk_file(b, &files->file[i], take, err);
+    progress_end(&b->progress);
+    return st;
+}
+
+static enum st add_to_eval(struct build *b, struct doc *d, struct err *err)
+{
+    (void)err;
+    ngram_add(b->eval, d->text, d->n_bytes);
+    return ST_OK;
+}
+
+/* First walks: the runs of words of the evaluation documents, and of those to be held out. */
+static enum st index_evaluation(struct build *b, struct err *err)
+{
+    const struct corpus_conf *c = b->conf;
+    enum st st = ST_OK;
+    if (c->n_decontaminate > 0) {
+        struct corpus_files files = { 0 };
+        b->eval = ngram_new(CONTAMINATION_WORDS);
+        st = corpus_files_expand(&files, c->decontaminate, c->n_decontaminate, err);
+        if (st == ST_OK)
+            st = walk(b, &files, "read evaluation", add_to_eval, err);
+        corpus_files_release(&files);
+    }
+    if (st == ST_OK && c->hold_out > 0) {
+        struct ngram_index *ix = ngram_new(CONTAMINATION_WORDS);
+        b->held_grams = ix;
+        st = walk(b, &b->files, "choose held out", take_for_index, err);
+        seen_release(&b->texts);
+        seen_release(&b->ids);
+    }
+    return st;
+}
+
+/* Removes what an unfinished run left. */
+static enum st clear_folder(const char *dir, struct err *err)
+{
+    struct strlist names = { 0 };
+    enum st st = dir_list(dir, &names, err);
+    for (size_t i = 0; i < names.n && st == ST_OK; i++) {
+        if (!str_starts(names.s[i], "docs-") && !str_starts(names.s[i], "dropped.jsonl.zst"))
+            continue;
+        char *path = path_join(dir, names.s[i]);
+        st = dir_remove(path, err);
+        free(path);
+    }
+    strlist_release(&names);
+    return st;
+}
+
+static struct js *list_of(char *const *s, size_t n)
+{
+    struct js *v = js_array();
+    for (size_t i = 0; i < n; i++)
+        js_push_text(v, s[i]);
+    return v;
+}
+
+static struct js *settings_of(const struct corpus_conf *c, char *const *input, size_t n_input)
+{
+    struct js *v = js_object();
+    js_put_text(v, "clean", c->clean);
+    js_put_text(v, "dedup", c->dedup);
+    js_put_whole(v, "min_bytes", (int64_t)c->min_bytes);
+    js_put_whole(v, "max_bytes", (int64_t)c->max_bytes);
+    js_put_real(v, "hold_out", c->hold_out);
+    js_put(v, "drop_source", list_of(c->drop_source, c->n_drop_source));
+    js_put(v, "decontaminate", list_of(c->decontaminate, c->n_decontaminate));
+    js_put(v, "input", list_of(input, n_input));
+    return v;
+}
+
+/* {path: digest} of everything that is read. Standard input cannot be read twice: it never equals. */
+static enum st inputs_of(struct js **out, const struct build *b, struct err *err)
+{
+    struct strlist paths = { 0 };
+    struct corpus_files eval = { 0 };
+    bool has_stdin = false;
+    enum st st = corpus_files_expand(&eval, b->conf->decontaminate, b->conf->n_decontaminate, err);
+    for (size_t i = 0; i < b->files.n + eval.n; i++) {
+        const char *path = i < b->files.n ? b->files.file[i].path : eval.file[i - b->files.n].path;
+        if (strcmp(path, "-") == 0)
+            has_stdin = true;
+        else
+            strlist_add(&paths, path);
+    }
+    if (st == ST_OK)
+        st = manifest_inputs(out, paths.s, paths.n, err);
+    if (st == ST_OK && has_stdin) {
+        char nonce[64];
+        snprintf(nonce, sizeof nonce, "%ld %.9f", (long)getpid(), clock_s());
+        js_put_text(*out, "-", nonce);
+    }
+    strlist_release(&paths);
+    corpus_files_release(&eval);
+    return st;
+}
+
+static struct js *counts_of(const struct build *b, double wall_s)
+{
+    struct js *v = js_object(), *dropped = js_object();
+    for (int i = SOURCE; i < N_REASON; i++)
+        if (b->n[i] > 0)
+            js_put_whole(dropped, reason_name[i], (int64_t)b->n[i]);
+    js_put_whole(v, "docs_in", (int64_t)b->docs_in);
+    js_put_whole(v, "docs_out", (int64_t)b->out.n_docs);
+    js_put_whole(v, "bytes_in", (int64_t)b->bytes_in);
+    js_put_whole(v, "bytes_out", (int64_t)b->out.n_bytes);
+    js_put_whole(v, "skipped_records", (int64_t)b->n_skipped);
+    js_put(v, "dropped", dropped);
+    if (b->conf->hold_out > 0) {
+        js_put_whole(v, "docs_held", (int64_t)b->held.n_docs);
+        js_put_whole(v, "bytes_held", (int64_t)b->held.n_bytes);
+    }
+    js_put_real(v, "wall_s", wall_s);
+    return v;
+}
+
+static enum st check_conf(const struct corpus_conf *c, struct err *err)
+{
+    if (strcmp(c->clean, "none") != 0)
+        return err_set(err, ST_UNSUPPORTED, "--clean %s; this build has none", c->clean);
+    if (strcmp(c->dedup, "none") != 0 && strcmp(c->dedup, "exact") != 0)
+        return err_set(err, ST_UNSUPPORTED, "--dedup %s; this build has none and exact", c->dedup);
+    if (c->lang)
+        return err_set(err, ST_UNSUPPORTED, "--lang %s; this build cannot tell languages", c->lang);
+    if ((c->hold_out > 0) != (c->held != NULL))
+        return err_set(err, ST_USAGE, "--hold-out and --held go together");
+    return ST_OK;
+}
+
+/* Opens the folders and writes them; the manifests come last, that of the main folder very last. */
+static enum st run_build(struct build *b, const struct js *settings, const struct js *inputs,
+                         struct js **counts, struct err *err)
+{
+    double start = clock_s();
+    const struct corpus_conf *c = b->conf;
+    enum st st = clear_folder(c->out, err);
+    if (st == ST_OK && c->held)
+        st = clear_folder(c->held, err);
+    char *path = path_join(c->out, "dropped.jsonl.zst");
+    if (st == ST_OK)
+        st = outstream_open(&b->dropped, path, err);
+    free(path);
+    if (st == ST_OK)
+        st = index_evaluation(b, err);
+    if (st == ST_OK)
+        st = walk(b, &b->files, "read documents", take_for_output, err);
+    if (st == ST_OK && b->docs_in == 0)
+        st = err_set(err, ST_FORMAT, "no document in the inputs%s",
+                     b->n_skipped ? "; every record was damaged" : "");
+    if (st == ST_OK)
+        st = shards_finish(&b->out, err);
+    if (st == ST_OK)
+        st = shards_finish(&b->held, err);
+    if (st == ST_OK)
+        st = outstream_commit(b->dropped, err);
+    if (st < 0)
+        return st;
+    *counts = counts_of(b, clock_s() - start);
+    if (c->held)
+        st = manifest_write(c->held, "corpus held", CORPUS_VERSION, settings, inputs, *counts,
+                            clock_s() - start, err);
+    if (st == ST_OK)
+        st = manifest_write(c->out, "corpus", CORPUS_VERSION, settings, inputs, *counts,
+                            clock_s() - start, err);
+    return st;
+}
+
+static enum st build_release(struct build *b, enum st st)
+{
+    doc_writer_close(b->out.w);
+    doc_writer_close(b->held.w);
+    outstream_close(b->dropped);
+    ngram_free(b->eval);
+    ngram_free(b->held_grams);
+    seen_release(&b->texts);
+    seen_release(&b->ids);
+    str_release(&b->id);
+    str_release(&b->scratch);
+    corpus_files_release(&b->files);
+    return st;
+}
+
+enum st corpus_build(struct js **counts, const struct corpus_conf *c, char *const *input,
+                     size_t n_input, struct err *err)
+{
+    struct build b = { .conf = c, .out.dir = c->out, .held.dir = c->held };
+    struct js *settings = NULL, *inputs = NULL, *old = NULL;
+    struct lock lock = { -1 };
+    char *lock_path = path_join(c->out, ".lock");
+    *counts = NULL;
+    enum st st = check_conf(c, err);
+    if (st == ST_OK)
+        st = corpus_files_expand(&b.files, input, n_input, err);
+    if (st == ST_OK)
+        st = dir_make(c->out, err);
+    if (st == ST_OK && c->held)
+        st = dir_make(c->held, err);
+    if (st == ST_OK)
+        st = lock_take(&lock, lock_path, err);
+    if (st == ST_OK)
+        st = inputs_of(&inputs, &b, err);
+    if (st == ST_OK) {
+        settings = settings_of(c, input, n_input);
+        st = manifest_check(c->out, "corpus", CORPUS_VERSION, settings, inputs, err);
+    }
+    if (st == ST_OK && c->held) {
+        st = manifest_check(c->held, "corpus held", CORPUS_VERSION, settings, inputs, err);
+        st = st == ST_END ? ST_OK : st; /* its own folder is not finished: both are made again */
+    }
+    if (st == ST_END) {
+        enum st read = manifest_read(c->out, &old, err);
+        st = read < 0 ? read : ST_END;
+        if (read == ST_OK)
+            *counts = js_copy(js_get(old, "counts"));
+    } else if (st == ST_OK) {
+        st = run_build(&b, settings, inputs, counts, err);
+    }
+    if (st < 0) {
+        js_free(*counts);
+        *counts = NULL;
+    }
+    js_free(settings);
+    js_free(inputs);
+    js_free(old);
+    lock_drop(&lock);
+    free(lock_path);
+    return build_release(&b, st);
+}

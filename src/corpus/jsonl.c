@@ -1,0 +1,193 @@
+/*
+ * corpus/jsonl.c - documents as one JSON object a line: {"text", "id", "url", "source", "meta"}.
+ *
+ * Only "text" is required. "metadata" is read as "meta"; source, url and offset may stand in
+ * either place. What else stands in meta is handed on.
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "corpus/format.h"
+
+struct jsonl {
+    struct js *line; /* the document at hand borrows from it */
+};
+
+static void jsonl_release(void *state)
+{
+    struct jsonl *j = state;
+    js_free(j->line);
+    j->line = NULL;
+}
+
+/* Passes over what is left of a line without keeping it. */
+static enum st skip_line(struct input *in, struct err *err)
+{
+    for (;;) {
+        enum st st = input_fill(in, 1, err);
+        if (st != ST_OK)
+            return st == ST_END ? ST_OK : st;
+        const char *s = input_bytes(in), *eol = memchr(s, '\n', input_unread(in));
+        input_take(in, eol ? (size_t)(eol + 1 - s) : input_unread(in));
+        if (eol)
+            return ST_OK;
+    }
+}
+
+/* Brings a line into the window; *n is its length without the line end. ST_LIMIT: too long, nothing taken. */
+static enum st next_line(struct input *in, size_t *n, size_t *n_all, struct err *err)
+{
+    size_t seen = 0;
+    for (;;) {
+        enum st st = input_fill(in, seen + 1, err);
+        if (st < 0)
+            return st;
+        const char *s = input_bytes(in);
+        size_t have = input_unread(in);
+        if (st == ST_END) {
+            *n = *n_all = have;
+            return have ? ST_OK : ST_END;
+        }
+        const char *eol = memchr(s + seen, '\n', have - seen);
+        seen = have;
+        if (eol) {
+            *n = (size_t)(eol - s);
+            *n_all = *n + 1;
+        }
+        if ((eol ? *n : have) > RECORD_MAX)
+            return ST_LIMIT;
+        if (eol)
+            return ST_OK;
+    }
+}
+
+static bool is_blank(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (s[i] != ' ' && s[i] != '\t' && s[i] != '\r')
+            return false;
+    return true;
+}
+
+/* Parses a line, repairing its UTF-8 first where that is damaged. */
+static enum st parse_line(struct js **out, const char *s, size_t n, struct err *err)
+{
+    if (utf8_valid(s, n) == n)
+        return js_parse(out, s, n, err);
+    struct strbuf fixed = { 0 };
+    utf8_repair(&fixed, s, n);
+    enum st st = js_parse(out, fixed.s, fixed.n, err);
+    str_release(&fixed);
+    return st;
+}
+
+static const char *either(const struct js *line, const struct js *meta, const char *key)
+{
+    return js_get_text(line, key, js_get_text(meta, key, NULL));
+}
+
+/* Fills doc from the parsed line, or says what is wrong with it. */
+static const char *doc_of(struct input *in, const struct js *line, uint64_t offset, struct doc *doc)
+{
+    if (js_kind(line) != JS_OBJECT)
+        return "want a JSON object";
+    size_t n = 0;
+    const char *text = js_as_text(js_get(line, "text"), &n);
+    if (!text)
+        return js_get(line, "text") ? "\"text\" is not a string" : "there is no \"text\"";
+    const struct js *meta = js_get(line, "meta");
+    if (!meta)
+        meta = js_get(line, "metadata");
+    if (js_kind(meta) != JS_OBJECT)
+        meta = NULL;
+    if (memchr(text, '\0', n)) {
+        str_clear(&in->text);
+        text_clean(&in->text, text, n);
+        text = in->text.s;
+        n = in->text.n;
+    }
+    const struct js *id = js_get(line, "id");
+    if (js_kind(id) == JS_WHOLE) {
+        str_clear(&in->id);
+        str_printf(&in->id, "%lld", (long long)js_as_whole(id, 0));
+        doc->id = in->id.s;
+    } else {
+        const char *given = js_as_text(id, NULL);
+        doc->id = given && *given ? given : input_id(in, true);
+    }
+    doc->text = text;
+    doc->n_bytes = n;
+    doc->source = either(line, meta, "source");
+    doc->url = either(line, meta, "url");
+    doc->offset = (uint64_t)js_get_whole(meta, "offset", (int64_t)offset);
+    doc->meta = meta;
+    return NULL;
+}
+
+static enum st jsonl_next(struct input *in, void *state, struct doc *doc, struct err *err)
+{
+    struct jsonl *j = state;
+    for (;;) {
+        size_t n = 0, n_all = 0;
+        enum st st = next_line(in, &n, &n_all, err);
+        if (st == ST_END)
+            return ST_END;
+        in->record++;
+        if (st == ST_LIMIT) {
+            st = input_damaged(in, err, "the line is above the limit of %zu bytes", RECORD_MAX);
+            if (st == ST_OK)
+                st = skip_line(in, err);
+            if (st != ST_FORMAT || in->strict)
+                goto next;
+        }
+        if (st == ST_FORMAT) { /* damaged gzip or zstd: what was read of the line is lost */
+            struct err why = *err;
+            st = input_damaged(in, err, "%s", why.msg);
+            if (st == ST_OK)
+                st = input_skip_member(in, err);
+            if (st == ST_OK) /* the member may begin in the middle of a line */
+                st = skip_line(in, err);
+            goto next;
+        }
+        if (st < 0)
+            return st;
+        const char *s = input_bytes(in);
+        const char *what = NULL;
+        struct err why = { "" };
+        if (is_blank(s, n)) {
+            input_take(in, n_all);
+            continue;
+        }
+        jsonl_release(j);
+        if (parse_line(&j->line, s, n, &why) < 0)
+            what = why.msg;
+        else
+            what = doc_of(in, j->line, input_offset(in), doc);
+        if (what)
+            st = input_damaged(in, err, "%s", what);
+        input_take(in, n_all);
+        if (st == ST_OK && !what)
+            return ST_OK;
+    next:
+        if (st != ST_OK)
+            return st;
+    }
+}
+
+static bool jsonl_match(const char *head, size_t n)
+{
+    size_t i = 0;
+    while (i < n && (head[i] == ' ' || head[i] == '\t' || head[i] == '\r' || head[i] == '\n'))
+        i++;
+    if (i == n || head[i++] != '{')
+        return false;
+    while (i < n && (head[i] == ' ' || head[i] == '\t'))
+        i++;
+    return i < n && (head[i] == '"' || head[i] == '}');
+}
+
+const struct format format_jsonl = { .name = "jsonl",
+                                     .match = jsonl_match,
+                                     .state_size = sizeof(struct jsonl),
+                                     .next = jsonl_next,
+                                     .release = jsonl_release };
