@@ -16,9 +16,12 @@
 
 #include "base/file.h"
 
-static int check_n_failed; /* in the running test */
-static bool check_skipped;
-static char check_tmp[64];
+/* One copy for all files of a test program (weak: each file defines them, the linker keeps one),
+ * or failures of a file without main() would count nowhere. */
+#define CHECK_SHARED __attribute__((weak))
+CHECK_SHARED int check_n_failed; /* in the running test */
+CHECK_SHARED bool check_skipped;
+CHECK_SHARED char check_tmp[64];
 
 #define CHECK(cond, ...)                                                                           \
     do {                                                                                           \
