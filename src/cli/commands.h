@@ -11,6 +11,8 @@
     X(cache_clean)                                                                                 \
     X(man)                                                                                         \
     X(completion)                                                                                  \
+    X(fit)                                                                                         \
+    X(fit_laws)                                                                                    \
     X(corpus)                                                                                      \
     X(corpus_cat)                                                                                  \
     X(version)

@@ -56,7 +56,7 @@ struct fit {
     double mrae, bias;           /* mean |pred/obs - 1| and mean pred/obs - 1, in percent */
     double rmse_log;
 
-    /* Identifiability, from the Gauss-Newton matrix at the optimum in (ln A, .., exponents). */
+    /* Identifiability, from the Gauss-Newton matrix at the optimum in logarithms of the parameters. */
     double corr[LAW_PARAM_MAX][LAW_PARAM_MAX];
     double condition;
     unsigned unbounded; /* bit k: the interval of param k touches a limit or spans > 10^6 */
@@ -75,9 +75,6 @@ void fit_release(struct fit *f);
 /* Predicted loss at (n, d) with its bootstrap interval (NAN without bootstrap). */
 void fit_predict(const struct fit *f, double n, double d, double level, double *loss, double *lo,
                  double *hi);
-
-/* Tokens at which the fitted law reaches the loss at size n; INFINITY when it never does. */
-double law_tokens_for(const struct law *law, const double *param, double n, double loss);
 
 /* Errors of predictions against rows, in percent. */
 struct fit_error {

@@ -35,27 +35,38 @@ struct law_scale {
     double mean_n, sd_n, mean_d, sd_d;
 };
 
+/* What a parameter is. All are positive; the optimiser works on their logarithms (theta). */
+enum law_role { LAW_A, LAW_B, LAW_E, LAW_ALPHA, LAW_BETA, LAW_GAMMA };
+
 struct law {
     const char *name, *formula, *source;
     int n_param;
-    const char *param[LAW_PARAM_MAX]; /* natural parameters */
+    const char *param[LAW_PARAM_MAX];
+    enum law_role role[LAW_PARAM_MAX];
     bool uses_n, uses_d;
+    bool tied; /* alpha serves N and D: both are scaled alike */
 
-    /* For law/fit.c: theta are n_param unconstrained numbers (logs of what must be positive).
-     * pred[i] is L; jac[k*n + i] is dL/dtheta_k, not wanted when NULL. */
+    /* For law/fit.c: pred[i] is L; jac[k * n + i] is dL/dtheta_k, left out when NULL. */
     void (*eval)(const double *theta, const struct law_points *p, double *pred, double *jac);
-    void (*natural)(double *param, const double *theta, const struct law_scale *s);
-    void (*internal)(double *theta, const double *param, const struct law_scale *s);
-    int index_e;            /* which parameter is E */
-    unsigned exponent_mask; /* bit k: theta_k is an exponent, kept within limits */
 };
 
 extern const struct law laws[];
 extern const size_t n_laws;
 
-const struct law *law_find(const char *name); /* NULL when unknown */
+const struct law *law_find(const char *name);             /* NULL when unknown */
+int law_index(const struct law *law, enum law_role role); /* of the parameter; -1: has none */
+
+/* Between natural parameters and theta, the logarithms in scaled coordinates. */
+void law_natural(const struct law *law, double *param, const double *theta,
+                 const struct law_scale *s);
+void law_internal(const struct law *law, double *theta, const double *param,
+                  const struct law_scale *s);
 
 /* L at (n, d); what the law does not use may be anything. */
 double law_predict(const struct law *law, const double *param, double n, double d);
+
+/* Tokens at which the law reaches the loss at size n; INFINITY when it never does, NAN for a law
+ * without D. */
+double law_tokens_for(const struct law *law, const double *param, double n, double loss);
 
 #endif

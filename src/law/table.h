@@ -2,9 +2,9 @@
  * law/table.h - a table of runs (or anybody's table) by columns, from CSV or JSON lines.
  *
  * CSV: RFC 4180 quotes, CRLF or LF, comma, semicolon or tab by what the header uses, byte order
- * mark, empty cells and NA/NaN/null as missing. A column is numeric when every cell that is there
- * is a number; a first bad cell in a column whose other cells are numbers is an error that names
- * line and column. JSON lines: one object a line, the union of keys.
+ * mark, empty cells and NA/NaN/null/none as missing; with semicolons also decimal commas. JSON
+ * lines: one object a line, the union of their keys. A column is numeric when every cell that is
+ * there is a number (true and false are 1 and 0); infinities count as missing.
  *
  *     struct table t;
  *     st = table_read(&t, "runs.csv", err);
@@ -19,12 +19,13 @@
 
 #include "base/err.h"
 
-enum { TABLE_MAX_COLS = 4096, TABLE_MAX_ROWS = 10 * 1000 * 1000 };
+enum { TABLE_MAX_COLS = 4096, TABLE_MAX_ROWS = 10 * 1000 * 1000, TABLE_MAX_BYTES = 1 << 30 };
 
 struct table_col {
     char *name;
     char **text; /* [n_row], "" where missing */
     double *num; /* [n_row], NAN where missing; NULL for a text column */
+    size_t bad;  /* text column: its first row that is no number */
 };
 
 struct table {
@@ -42,7 +43,12 @@ void table_release(struct table *t);
 
 const struct table_col *table_find(const struct table *t, const char *name); /* or NULL */
 const double *table_num(const struct table *t, const char *name);            /* or NULL */
-char *const *table_text(const struct table *t, const char *name);            /* or NULL */
+
+/* As table_num, but says what is wrong: ST_USAGE no such column (and which there are), ST_FORMAT line
+ * and text of the cell that is no number. */
+MUST_USE enum st table_need(const struct table *t, const char *name, const double **num,
+                            struct err *err);
+char *const *table_text(const struct table *t, const char *name); /* or NULL */
 
 /* Marks the rows for which the expression holds: COL OP VALUE joined by && || ! ( ), with OP one of
  * == != < <= > >= and VALUE a number (5M reads as in units.h), a "text", max or min (of the column,

@@ -1,0 +1,170 @@
+/* tests/law/table.c - CSV dialects, expressions, fit reports and their warnings. */
+#include "check.h"
+
+#include <math.h>
+
+#include "base/str.h"
+#include "law/summary.h"
+#include "law_tests.h"
+
+static enum st parse(struct table *t, const char *text, struct err *err)
+{
+    return table_parse(t, "t.csv", text, strlen(text), err);
+}
+
+static void test_dialects(void)
+{
+    static const char *const text[] = {
+        "run_id,N,loss\na,1e6,3.25\nb,2000000,NA\n",
+        "\xEF\xBB\xBF\"run_id\",\"N\",\"loss\"\r\n\"a\",1e6,\"3.25\"\r\n\"b\",2000000,\r\n",
+        "run_id;N;loss\na;1e6;3,25\nb;2000000;nan",
+        "run_id\tN\tloss\n\na\t 1e6\t3.25\nb\t2000000\tinf\n\n",
+        "{\"run_id\":\"a\",\"N\":1e6,\"loss\":3.25}\n\n{\"run_id\":\"b\",\"loss\":null,\"N\":"
+        "2000000}\n",
+    };
+    for (size_t i = 0; i < N_OF(text); i++) {
+        struct table t;
+        struct err err = { "" };
+        NEED(parse(&t, text[i], &err) == ST_OK, "%zu: %s", i, err.msg);
+        const double *n = table_num(&t, "N"), *loss = table_num(&t, "loss");
+        NEED(t.n_row == 2 && n && loss, "%zu: %zu rows", i, t.n_row);
+        CHECK(n[0] == 1e6 && n[1] == 2e6 && loss[0] == 3.25 && isnan(loss[1]), "%zu: %g %g %g %g",
+              i, n[0], n[1], loss[0], loss[1]);
+        CHECK(!table_num(&t, "run_id") && strcmp(table_text(&t, "run_id")[1], "b") == 0, "%zu", i);
+        table_release(&t);
+    }
+    struct table t;
+    struct err err = { "" };
+    NEED(parse(&t, "a,b\n\"x,\"\"y\"\"\nz\",2\n", &err) == ST_OK, "%s", err.msg);
+    CHECK(strcmp(table_text(&t, "a")[0], "x,\"y\"\nz") == 0, "got %s", table_text(&t, "a")[0]);
+    table_release(&t);
+}
+
+static void test_bad_tables(void)
+{
+    static const struct {
+        const char *text, *want;
+    } row[] = {
+        { "", "is empty" },
+        { "  \n\n", "is empty" },
+        { "N,D,loss\n", "no rows" },
+        { "N,D,loss\n1,2\n", "line 2 has 2 cells, the header 3" },
+        { "N,D,loss\n1,2,3,4\n", "line 2 has more than the header's 3" },
+        { "N,N,loss\n1,2,3\n", "column 'N' twice" },
+        { "N,D,loss\n1,\"2,3\n", "line 2: the quote" },
+        { "{\"N\":1}\n{\"N\":\n", "line 2" },
+        { "{\"N\":1}\n[1]\n", "line 2: want a JSON object" },
+    };
+    for (size_t i = 0; i < N_OF(row); i++) {
+        struct table t;
+        struct err err = { "" };
+        CHECK(parse(&t, row[i].text, &err) == ST_FORMAT && strstr(err.msg, row[i].want),
+              "'%s': got '%s'", row[i].text, err.msg);
+        table_release(&t);
+    }
+}
+
+static void test_where(void)
+{
+    static const struct {
+        const char *expr;
+        unsigned want; /* bit i: row i */
+    } row[] = {
+        { "n_tok >= 1e6", 06 },       { "n_tok>=1M", 06 },
+        { "n_tok==max", 04 },         { "n_tok == min", 01 },
+        { "kind == natural", 05 },    { "kind != \"natural\"", 02 },
+        { "!(kind == natural)", 02 }, { "n_tok > 1 && kind == hq || loss < 3", 02 },
+        { "loss == 4", 01 },          { "loss != 4", 06 },
+        { "kind==a-1.b", 0 },         { "(n_tok<1M||n_tok==2000000)&&kind==natural", 05 },
+    };
+    struct table t;
+    struct err err = { "" };
+    NEED(parse(&t, "kind,n_tok,loss\nnatural,500000,4\nhq,1000000,3.5\nnatural,2e6,\n", &err) ==
+             ST_OK,
+         "%s", err.msg);
+    for (size_t i = 0; i < N_OF(row); i++) {
+        bool keep[3];
+        unsigned got = 0;
+        NEED(table_where(&t, row[i].expr, keep, &err) == ST_OK, "'%s': %s", row[i].expr, err.msg);
+        for (unsigned k = 0; k < 3; k++)
+            got |= (unsigned)keep[k] << k;
+        CHECK(got == row[i].want, "'%s': rows %o, want %o", row[i].expr, got, row[i].want);
+    }
+    static const char *const bad[] = { "",           "n_tok",          "n_tok >",    "nope == 1",
+                                       "loss > 3 3", "kind > natural", "(loss > 3",  "kind == max",
+                                       "loss > 3 &", "loss > \"3",     "n_tok = = 4" };
+    for (size_t i = 0; i < N_OF(bad); i++) {
+        bool keep[3];
+        enum st st = table_where(&t, bad[i], keep, &err);
+        CHECK(st < 0 && err.msg[0], "'%s' accepted", bad[i]);
+    }
+    char deep[300];
+    memset(deep, '(', sizeof deep - 1);
+    deep[sizeof deep - 1] = '\0';
+    bool keep[3];
+    CHECK(table_where(&t, deep, keep, &err) == ST_USAGE, "deep nesting accepted");
+    table_release(&t);
+}
+
+/* One fit of the text; the report's warnings joined, or the error. */
+static void report(struct strbuf *said, const char *text, const char *law)
+{
+    struct table t;
+    struct err err = { "" };
+    struct js *fits = js_array();
+    struct summary_conf c = { .laws = law, .fit = fit_conf_default() };
+    c.fit.n_boot = 20;
+    str_clear(said);
+    if (parse(&t, text, &err) < 0 || summary_fit(fits, &t, &c, &err) < 0)
+        str_adds(said, err.msg);
+    for (size_t i = 0; i < js_len(fits); i++)
+        js_write(js_get(js_at(fits, i), "warnings"), said);
+    js_free(fits);
+    table_release(&t);
+}
+
+static void test_warnings(void)
+{
+#define ROWS                                                                                       \
+    "1e6,2e7,6.1\n4e6,2e7,5.3\n2e7,2e7,5\n1e6,8e7,5.5\n4e6,8e7,4.6\n2e7,8e7,4.2\n"                 \
+    "1e6,4e8,5.1\n4e6,4e8,4.1\n2e7,4e8,3.6\n"
+    static const struct {
+        const char *text, *law, *want;
+    } row[] = {
+        { "N,D,loss\n" ROWS "1e6,2e7,6.1\n", "joint", "duplicates" },
+        { "N,D,loss\n1,20,6\n4,20,5.3\n20,20,5\n1,80,5.5\n4,80,4.6\n20,80,4.2\n", "joint",
+          "in millions" },
+        { "N,D,loss\n1e6,2e13,6\n4e6,2e7,5.3\n1e6,2e7,5\n1e6,8e7,5.5\n4e6,8e7,4.6\n2e7,8e7,4\n",
+          "joint", "implausible D/N" },
+        { "N,D,loss\n" ROWS, "data", "the law ignores N" },
+        { "N,D,loss\n1e6,2e7,6\n1e6,8e7,nan\n", "data", "has 3 parameters, but there are only 1" },
+        { "N,D,loss\n1e6,2e7,6\n1e6,8e7,-1\n", "data", "line 3 column 'loss': -1" },
+        { "N,D,loss\n1e6,2e7,6\n1e6,8e7,x\n", "data", "line 3 column 'loss': 'x'" },
+        { "N,D,lss\n1e6,2e7,6\n", "data", "has no column 'loss'; it has: N D lss" },
+        { "N,D,loss\n" ROWS, "joynt", "unknown law 'joynt'" },
+        { "n_param_nonemb,n_tok,loss,diverged\n1e6,2e7,,1\n1e6,2e7,6,0\n1e6,4e7,5.5,0\n"
+          "1e6,8e7,5.2,0\n1e6,1e8,5.1,0\n",
+          "data", "1 diverged runs are left out" },
+        { "run_id,n_param,n_tok,loss\na,1e6,2e7,6\na,1e6,4e7,5.5\nb,1e6,8e7,5.2\nb,1e6,1e8,5.1\n",
+          "data", "share a run_id" },
+        { "N,D,loss,lr\n1e6,2e7,6,1e-3\n1e6,2e7,5.5,2e-3\n1e6,8e7,5.2,1e-3\n1e6,9e7,5.1,1e-3\n",
+          "data", "another learning rate" },
+        { "n_param,n_tok,loss,n_epoch_synth\n1e6,2e7,6,9\n1e6,3e7,5.5,1\n1e6,8e7,5.2,1\n", "data",
+          "over 4 epochs" },
+    };
+    struct strbuf said = { 0 };
+    for (size_t i = 0; i < N_OF(row); i++) {
+        report(&said, row[i].text, row[i].law);
+        CHECK(said.s && strstr(said.s, row[i].want), "%zu: want '%s', said '%s'", i, row[i].want,
+              said.s);
+    }
+    str_release(&said);
+}
+
+const struct check_test test_table[] = {
+    TEST(test_dialects),
+    TEST(test_bad_tables),
+    TEST(test_where),
+    TEST(test_warnings),
+};
+const size_t n_test_table = N_OF(test_table);
