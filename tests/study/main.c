@@ -1,0 +1,231 @@
+/* tests/study/main.c - study files, plans and child processes. */
+#include "check.h"
+
+#include <math.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "study/child.h"
+#include "study/plan.h"
+
+/* A good study file; rows of the table below replace one line of it. */
+static const char *const good[] = {
+    "study: s",
+    "natural: {paths: [a.txt], clean: none}",
+    "kinds: {hq: {}}",
+    "generator: {local: m.gguf}",
+    "shares: [0, 0.33, 1]",
+    "models: [200k, 400k]",
+    "budgets: [256k, 512k, 1M]",
+    "seeds: 2",
+    "domains: {paths: [d]}",
+};
+
+static enum st read_with(struct study_conf *c, size_t line, const char *text, struct err *err)
+{
+    struct strbuf b = { 0 };
+    char *path = path_join(check_dir(), "study.yaml");
+    for (size_t i = 0; i < N_OF(good); i++)
+        str_printf(&b, "%s\n", text && i == line ? text : good[i]);
+    enum st st = file_write(path, b.s, b.n, err);
+    if (st == ST_OK)
+        st = study_conf_read(c, path, err);
+    str_release(&b);
+    free(path);
+    return st;
+}
+
+static void test_conf_errors(void)
+{
+    static const struct {
+        size_t line;
+        const char *text, *msg;
+    } row[] = {
+        { 4, "shares: [0, 1.3]", "line 5: shares: '1.3' is no share" },
+        { 4, "shares: [0.1, 1]", "line 5: shares: the first must be 0" },
+        { 4, "shares: [0, 0.5, 0.5]", "line 5: shares: 0.5 does not ascend" },
+        { 4, "shares: 0.5", "line 5: shares: want a list" },
+        { 4, "sharez: [0, 1]", "line 5: unknown setting 'sharez'" },
+        { 5, "models: [200k, 1.5]", "line 6: models: '1.5' is not a whole number" },
+        { 5, "models: [0]", "line 6: models: 0 does not ascend" },
+        { 7, "seeds: many", "line 8: seeds: 'many' is not a whole number" },
+        { 7, "seeds: {a: 1}", "line 8: seeds: want a single value, not a map" },
+        { 7, "seeds: 0", "line 8: seeds: 0 is outside 1..1000" },
+        { 1, "natural: {paths: [a], cleen: web}",
+          "line 2: unknown setting 'cleen'; known here: paths" },
+        { 1, "natural: [a]", "line 2: natural: want a map" },
+        { 2, "kinds: {copy: {}}", "line 3: kinds: 'copy' is the name of a control" },
+        { 2, "kinds: {../x: {}}", "line 3: kinds: '../x': want letters" },
+        { 3, "generator: {}", "lacks generator" },
+        { 3, "generator: {local: a, server: b}", "local or server, not both" },
+        { 8, "seeds2: 1", "line 9: unknown setting 'seeds2'" },
+        { 0, "study: [", "line 3" },
+    };
+    for (size_t i = 0; i < N_OF(row); i++) {
+        struct study_conf c;
+        struct err err = { "" };
+        enum st st = read_with(&c, row[i].line, row[i].text, &err);
+        CHECK(st == ST_USAGE || st == ST_FORMAT, "'%s' was accepted", row[i].text);
+        CHECK(strstr(err.msg, row[i].msg) != NULL, "'%s': message was '%s'", row[i].text, err.msg);
+        study_conf_release(&c);
+    }
+}
+
+static void make_plan(struct plan *p, struct study_conf *c)
+{
+    struct err err = { "" };
+    *p = (struct plan){ .n_domain = 4,
+                        .natural_tok = 10000000,
+                        .seeds = 2,
+                        .n_share = 3,
+                        .n_model = 2,
+                        .n_budget = 3 };
+    NEED(read_with(c, 0, NULL, &err) == ST_OK, "%s", err.msg);
+    memcpy(p->share, c->share, sizeof p->share);
+    memcpy(p->model, c->model, sizeof p->model);
+    memcpy(p->budget, c->budget, sizeof p->budget);
+    plan_defaults(p, c, 400000);
+    static const char *const name[] = { "hq", "shuffle", "copy" };
+    p->n_source = 3;
+    for (size_t i = 0; i < 3; i++) {
+        p->source[i] = (struct plan_source){ .n_tok = i == 0 ? 300000 : 400000,
+                                             .tok_per_s = i == 0 ? 100 : 0 };
+        snprintf(p->source[i].name, sizeof p->source[i].name, "%s", name[i]);
+    }
+    p->rate[0] = 40000;
+    p->rate[1] = 20000;
+    CHECK(plan_finish(p, c, &err) == ST_OK, "%s", err.msg);
+}
+
+static void test_plan(void)
+{
+    struct study_conf c;
+    struct plan p, back;
+    struct err err = { "" };
+    make_plan(&p, &c);
+    /* natural, hq at two shares, aa, shuffle, copy; controls at the larger model alone; two seeds, three budgets */
+    CHECK(p.n_arm == 6, "%zu arms", p.n_arm);
+    CHECK(p.n_trunk == 2 * (3 + 6) && p.n_run == 3 * p.n_trunk, "%llu trunks, %llu runs",
+          (unsigned long long)p.n_trunk, (unsigned long long)p.n_run);
+    CHECK(fabs(plan_trunk_tok(p.budget, 3) - (1e6 + 0.2 * 256e3 + 0.2 * 512e3)) < 1, "%g tokens",
+          plan_trunk_tok(p.budget, 3));
+    /* The pool of share .33 is a third of that of share 1, and controls repeat as often as the kind. */
+    CHECK(plan_pool(&p, &p.arm[1]) == 99000, "pool %llu",
+          (unsigned long long)plan_pool(&p, &p.arm[1]));
+    CHECK(plan_pool(&p, &p.arm[2]) == 0, "the largest share uses all, got %llu",
+          (unsigned long long)plan_pool(&p, &p.arm[2]));
+    CHECK(plan_pool(&p, &p.arm[4]) == 300000, "control pool %llu",
+          (unsigned long long)plan_pool(&p, &p.arm[4]));
+    struct js *v = plan_json(&p, &c), *again;
+    NEED(plan_from_json(&back, v, &err) == ST_OK, "%s", err.msg);
+    CHECK(plan_finish(&back, &c, &err) == ST_OK, "%s", err.msg);
+    struct strbuf a = { 0 }, b = { 0 };
+    js_write(v, &a);
+    js_write(again = plan_json(&back, &c), &b);
+    CHECK(strcmp(a.s, b.s) == 0, "a plan changed on its way through JSON:\n%s\n%s", a.s, b.s);
+    str_release(&a);
+    str_release(&b);
+    js_free(v);
+    js_free(again);
+    plan_release(&back);
+    plan_release(&p);
+    study_conf_release(&c);
+}
+
+static double rate_of(void *ctx, uint64_t n)
+{
+    return *(double *)ctx * 400000 / (double)n;
+}
+
+/* Whatever the speed, the chosen study fits the time, keeps to four epochs and has 500 steps, or says that it is too small. */
+static void test_time_budget(void)
+{
+    static const double speed[] = { 3000, 10000, 30000, 100000 }, generation[] = { 20, 100, 500 },
+                        left[] = { 120, 400, 3000, 30000 };
+    int n_enough = 0;
+    for (size_t i = 0; i < N_OF(speed) * N_OF(generation) * N_OF(left); i++) {
+        struct study_conf c;
+        struct plan p;
+        make_plan(&p, &c);
+        double v = speed[i % 4], s = left[i / 12];
+        p.source[0].tok_per_s = generation[i / 4 % 3];
+        c.n_model = c.n_budget = c.n_share = c.seeds = 0;
+        c.time_budget = s;
+        plan_fit_time(&p, &c, s, rate_of, &v);
+        struct err err;
+        CHECK(plan_finish(&p, &c, &err) == ST_OK, "%s", err.msg);
+        double need =
+            p.share[p.n_share - 1] * (double)p.budget[p.n_budget - 1] / (0.97 * c.epochs_max);
+        bool enough = p.budget[0] / p.batch_tokens >= PLAN_MIN_STEPS &&
+                      p.train_s + need / p.source[0].tok_per_s <= 1.001 * s;
+        bool warned = false;
+        for (size_t k = 0; k < p.warning.n; k++)
+            warned |= strstr(p.warning.s[k], "insufficient") != NULL;
+        CHECK(p.n_model >= 2 && p.n_budget >= 3 && p.n_share >= 3 && p.seeds >= 2,
+              "too small a grid");
+        CHECK(p.budget[0] % p.batch_tokens == 0, "a budget is no whole number of steps");
+        CHECK(enough || p.budget[0] / p.batch_tokens == PLAN_MIN_STEPS || warned,
+              "neither fits nor smallest nor warned, row %zu", i);
+        n_enough += enough;
+        plan_release(&p);
+        study_conf_release(&c);
+    }
+    CHECK(n_enough >= 20, "only %d of 48 fitted", n_enough);
+}
+
+static void argv_of(struct strlist *argv, const char *script)
+{
+    strlist_add(argv, "/bin/sh");
+    strlist_add(argv, "-c");
+    strlist_add(argv, script);
+}
+
+static void test_child(void)
+{
+    struct strlist argv = { 0 };
+    struct js *row;
+    struct err err = { "" };
+    argv_of(&argv, "echo noise; echo '{\"a\": 3}'");
+    NEED(child_json(&argv, &row, &err) == ST_OK, "%s", err.msg);
+    CHECK(js_get_whole(row, "a", 0) == 3, "lost the row");
+    js_free(row);
+    strlist_release(&argv);
+    argv_of(&argv, "exit 3");
+    CHECK(child_run(&argv, NULL, &err) == ST_IO && strstr(err.msg, "failed"), "%s", err.msg);
+    strlist_release(&argv);
+    argv_of(&argv, "kill -SEGV $$");
+    CHECK(child_run(&argv, NULL, &err) == ST_IO && strstr(err.msg, "signal"), "%s", err.msg);
+    strlist_release(&argv);
+    strlist_add(&argv, "/nothing/there");
+    CHECK(child_run(&argv, NULL, &err) == ST_IO && strstr(err.msg, "could not be started"), "%s",
+          err.msg);
+    strlist_release(&argv);
+}
+
+/* Jobs run side by side; one that fails tells why and does not stop the others. */
+static void test_child_run_all(void)
+{
+    struct child_job job[5] = { 0 };
+    struct err err = { "" };
+    char *log = path_join(check_dir(), "job.log");
+    for (size_t i = 0; i < N_OF(job); i++) {
+        argv_of(&job[i].argv, i == 1 ? "echo it broke >&2; exit 1" : "sleep 0.2");
+        job[i].log = log;
+    }
+    CHECK(child_run_all(job, N_OF(job), 3, NULL, NULL, &err) == ST_OK, "%s", err.msg);
+    for (size_t i = 0; i < N_OF(job); i++) {
+        CHECK(job[i].done == (i != 1) && job[i].failed == (i == 1), "job %zu", i);
+        strlist_release(&job[i].argv);
+    }
+    CHECK(strcmp(job[1].why, "it broke") == 0, "why was '%s'", job[1].why);
+    free(log);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_test test[] = {
+        TEST(test_conf_errors), TEST(test_plan),          TEST(test_time_budget),
+        TEST(test_child),       TEST(test_child_run_all),
+    };
+    return check_main(test, N_OF(test), argc, argv);
+}
