@@ -30,12 +30,14 @@ MUST_USE enum st tok_from_gguf(struct tok **out, const struct gguf *g, struct er
 void tok_free(struct tok *t); /* NULL is fine */
 MUST_USE enum st tok_save(const struct tok *t, const char *path, struct err *err);
 
-/* Plain text to ids; special tokens' spellings in text are ordinary text. Returns how many, at most n_bytes. */
+/* Plain text to ids, without a beginning-of-text token; special tokens' spellings in text are ordinary text. Returns how many, at most n_bytes. */
 size_t tok_encode(const struct tok *t, const char *text, size_t n_bytes, uint32_t *ids);
 /* As tok_encode, but special tokens' spellings (<|im_start|>) become their ids: for prompts we wrote. */
 size_t tok_encode_special(const struct tok *t, const char *text, size_t n_bytes, uint32_t *ids);
-void tok_decode(const struct tok *t, const uint32_t *ids, size_t n,
-                struct strbuf *out); /* raw bytes */
+/* Appends the raw bytes; special tokens and ids that do not exist stand for none. */
+void tok_decode(const struct tok *t, const uint32_t *ids, size_t n, struct strbuf *out);
+/* Bytes of any token, special ones included, not terminated; NULL when there is no such id. */
+const char *tok_spelling(const struct tok *t, uint32_t id, size_t *n_bytes);
 
 int tok_vocab_size(const struct tok *t);
 int64_t tok_eod(const struct tok *t); /* end-of-document id, -1 when there is none */

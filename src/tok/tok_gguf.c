@@ -1,0 +1,127 @@
+/*
+ * tok/tok_gguf.c - the vocabulary inside a GGUF file.
+ *
+ * Model "gpt2" (byte-level BPE) with a pre-tokenizer of split.h. Tokens of type control and unknown
+ * are special, user-defined ones are matched in any text; unused ones are never produced.
+ * Source: the GGUF specification; the pre-tokenizers' names are llama.cpp's.
+ */
+#include "tok/vocab.h"
+
+#include <string.h>
+
+#include "base/gguf.h"
+#include "tok/bytemap.h"
+
+enum { TYPE_NORMAL = 1, TYPE_UNKNOWN = 2, TYPE_CONTROL = 3, TYPE_USER = 4, TYPE_UNUSED = 5 };
+
+static enum st find_splitter(const struct gguf *g, enum splitter *splitter, bool *ignore_merges,
+                             struct err *err)
+{
+    static const struct {
+        const char *name;
+        enum splitter splitter;
+        bool ignore_merges;
+    } row[] = {
+        { "smollm", SPLIT_SMOLLM, false },
+        { "gpt-2", SPLIT_GPT2, false },
+        { "llama-bpe", SPLIT_LLAMA3, true },
+        { "llama3", SPLIT_LLAMA3, true },
+    };
+    const char *model = gguf_text(g, "tokenizer.ggml.model", "");
+    if (strcmp(model, "gpt2") != 0)
+        return err_set(err, ST_UNSUPPORTED, "tokenizer.ggml.model '%.60s', want gpt2", model);
+    const char *pre = gguf_text(g, "tokenizer.ggml.pre", "");
+    for (size_t i = 0; i < N_OF(row); i++)
+        if (strcmp(row[i].name, pre) == 0) {
+            *splitter = row[i].splitter;
+            *ignore_merges = row[i].ignore_merges;
+            return ST_OK;
+        }
+    return err_set(err, ST_UNSUPPORTED,
+                   "tokenizer.ggml.pre '%.60s', want smollm, gpt-2 or llama-bpe", pre);
+}
+
+static enum st read_tokens(struct tok *t, const struct gguf *g, const struct bytemap *map,
+                           struct err *err)
+{
+    const char *types = "tokenizer.ggml.token_type", *tokens = "tokenizer.ggml.tokens";
+    size_t n_token = gguf_array_len(g, tokens), n_type = gguf_array_len(g, types);
+    if (n_token == 0)
+        return err_set(err, ST_FORMAT, "no tokenizer.ggml.tokens, want an array of texts");
+    if (n_type != 0 && n_type != n_token)
+        return err_set(err, ST_FORMAT, "%zu token types for %zu tokens", n_type, n_token);
+    struct strbuf bytes = { 0 };
+    enum st st = ST_OK;
+    for (size_t i = 0; i < n_token && st == ST_OK; i++) {
+        size_t n = 0;
+        const char *s = gguf_array_text(g, tokens, i, &n);
+        int64_t type = gguf_array_whole(g, types, i, TYPE_NORMAL);
+        str_clear(&bytes);
+        if (!s)
+            st = err_set(err, ST_FORMAT, "token %zu is not a text", i);
+        else if (type == TYPE_CONTROL || type == TYPE_UNKNOWN || type == TYPE_USER)
+            st = n ? vocab_add_whole(t, i, type == TYPE_USER ? TOKEN_ADDED : TOKEN_SPECIAL, s, n,
+                                     err)
+                   : err_set(err, ST_FORMAT, "token %zu is empty", i);
+        else if (type == TYPE_UNUSED || !bytemap_read(map, s, n, &bytes))
+            st = vocab_add(t, i, TOKEN_UNUSED, s, n, err);
+        else
+            st = vocab_add(t, i, TOKEN_TEXT, bytes.s, bytes.n, err);
+    }
+    str_release(&bytes);
+    return st;
+}
+
+static enum st read_merges(struct tok *t, const struct gguf *g, const struct bytemap *map,
+                           struct err *err)
+{
+    const char *key = "tokenizer.ggml.merges";
+    struct strbuf left = { 0 }, right = { 0 };
+    enum st st = ST_OK;
+    for (size_t i = 0; i < gguf_array_len(g, key) && st == ST_OK; i++) {
+        size_t n = 0;
+        const char *s = gguf_array_text(g, key, i, &n);
+        const char *space = s && n > 1 ? memchr(s + 1, ' ', n - 1) : NULL;
+        uint32_t a = NO_TOKEN, b = NO_TOKEN;
+        str_clear(&left);
+        str_clear(&right);
+        if (space && bytemap_read(map, s, (size_t)(space - s), &left) &&
+            bytemap_read(map, space + 1, n - (size_t)(space - s) - 1, &right) && right.n) {
+            a = vocab_find(t, left.s, left.n);
+            b = vocab_find(t, right.s, right.n);
+        }
+        if (a == NO_TOKEN || b == NO_TOKEN)
+            st = err_set(err, ST_FORMAT, "merge %zu: want two tokens and a space between", i);
+        else
+            st = vocab_merge(t, a, b, err);
+    }
+    str_release(&left);
+    str_release(&right);
+    return st;
+}
+
+enum st tok_from_gguf(struct tok **out, const struct gguf *g, struct err *err)
+{
+    enum splitter splitter = SPLIT_GPT2;
+    bool ignore_merges = false;
+    struct bytemap map;
+    struct tok *t = NULL;
+    *out = NULL;
+    bytemap_init(&map);
+    enum st st = find_splitter(g, &splitter, &ignore_merges, err);
+    if (st == ST_OK) {
+        t = vocab_new(splitter, ignore_merges);
+        st = read_tokens(t, g, &map, err);
+    }
+    if (st == ST_OK)
+        st = vocab_index(t, err);
+    if (st == ST_OK)
+        st = read_merges(t, g, &map, err);
+    if (st == ST_OK) {
+        vocab_finish(t);
+        *out = t;
+        t = NULL;
+    }
+    tok_free(t);
+    return err_in(err, st, "vocabulary of '%s'", gguf_path(g));
+}
