@@ -8,10 +8,12 @@
  * seed can therefore be compared paired, and budgets share prefixes (a run to D tokens sees exactly
  * the first D tokens of a longer one).
  *
- * A source's documents are shuffled by seed, packed back to back with their end-of-document tokens
- * and cut into windows; all of it is used once before any is used again (an epoch), then shuffled anew.
+ * A source's documents are shuffled by seed and packed back to back with their end-of-document tokens;
+ * all of it is used once before any is used again (an epoch), then shuffled anew and appended, so
+ * that no tail is lost and counts of unique tokens are exact. Natural slots beyond the natural pool's
+ * windows first take the windows whose slots were synthetic.
  *
- * Threads: read-only after mixture_open; mixture_batch may be called from any thread.
+ * Threads: read-only after mixture_open; mixture_window may be called from any thread.
  */
 #ifndef MIXLAW_DATA_MIXTURE_H
 #define MIXLAW_DATA_MIXTURE_H
@@ -39,6 +41,8 @@ int mixture_vocab_size(const struct mixture *m);
 /* The window of slot i: seq_len + 1 tokens, the last being the target of the one before it. */
 void mixture_window(const struct mixture *m, uint64_t slot, uint32_t *tok);
 size_t mixture_slot_source(const struct mixture *m, uint64_t slot);
+/* Which window of its source's stream a slot holds: its tokens begin at window * seq_len. */
+uint64_t mixture_slot_window(const struct mixture *m, uint64_t slot);
 
 struct mixture_use { /* after n_slot slots, per source */
     const char *name;
