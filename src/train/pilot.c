@@ -1,0 +1,102 @@
+/* train/pilot.c - the speed of training steps, measured on random tokens; see train.h. */
+#include "train/train.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/rng.h"
+#include "train/defaults.h"
+
+enum { MAX_STEPS = 1000, MIN_STEPS = 3 };
+static const double enough_s = 2;
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* One whole step on new random tokens, and its time. */
+static enum st timed_step(struct model *m, uint32_t *tok, int micro, int n_micro, int seq_len,
+                          uint64_t step, struct rng *rng, double *step_s, struct err *err)
+{
+    const struct adamw_conf adamw = {
+        .lr = 1e-4, .beta1 = 0.9, .beta2 = 0.95, .eps = TRAIN_ADAM_EPS, .grad_clip = 1
+    };
+    uint64_t vocab = (uint64_t)model_config(m)->vocab_size;
+    double start = clock_s(), loss = 0, grad_norm = 0;
+    enum st st = ST_OK;
+    for (int k = 0; k < n_micro && st == ST_OK; k++) {
+        for (size_t i = 0; i < (size_t)micro * ((size_t)seq_len + 1); i++)
+            tok[i] = (uint32_t)rng_below(rng, vocab);
+        st = model_forward_backward(m, tok, micro, seq_len, 1.0 / n_micro, &loss, err);
+    }
+    if (st == ST_OK)
+        st = model_adamw_step(m, &adamw, step, &grad_norm, err);
+    *step_s = clock_s() - start;
+    return st;
+}
+
+static enum st measure(struct pilot *out, struct model *m, uint64_t batch_tokens, uint64_t seq_len,
+                       uint64_t seed, struct err *err)
+{
+    uint64_t n_window = batch_tokens / seq_len;
+    int micro = train_micro(n_window, seq_len), n_micro = (int)(n_window / (uint64_t)micro);
+    uint32_t *tok = NEW_ARRAY(uint32_t, (size_t)micro * (seq_len + 1));
+    double *took = NEW_ARRAY(double, MAX_STEPS), warm_s, sum = 0;
+    struct rng rng;
+    rng_init(&rng, seed, "train/pilot", 0);
+    /* The first step allocates and touches its memory: not timed. */
+    enum st st = timed_step(m, tok, micro, n_micro, (int)seq_len, 1, &rng, &warm_s, err);
+    uint64_t n = 0;
+    while (st == ST_OK && n < MAX_STEPS && (n < MIN_STEPS || sum + warm_s < enough_s) &&
+           !stop_asked()) {
+        st = timed_step(m, tok, micro, n_micro, (int)seq_len, n + 2, &rng, &took[n], err);
+        sum += took[n++];
+    }
+    if (st == ST_OK && n == 0)
+        st = err_set(err, ST_INTERRUPTED, "interrupted");
+    if (st == ST_OK) {
+        qsort(took, n, sizeof *took, by_value);
+        out->n_step = n;
+        out->step_s = took[n / 2];
+        out->tok_per_s = (double)batch_tokens / took[n / 2];
+    }
+    free(took);
+    free(tok);
+    return st;
+}
+
+enum st train_pilot(struct pilot *out, const struct train_conf *conf, const struct train_env *env,
+                    struct err *err)
+{
+    struct backend *b = NULL;
+    struct model *m = NULL;
+    struct model_conf shape;
+    uint64_t seq_len = conf->seq_len ? conf->seq_len : default_seq_len(conf->params);
+    uint64_t batch_tokens = conf->batch_tokens ? conf->batch_tokens : seq_len;
+    *out = (struct pilot){ 0 };
+    if (conf->vocab_size == 0)
+        return err_set(err, ST_USAGE, "--pilot wants --vocab-size");
+    if (batch_tokens % seq_len)
+        return err_set(err, ST_USAGE, "--batch-tokens %llu is no multiple of --seq-len %llu",
+                       (unsigned long long)batch_tokens, (unsigned long long)seq_len);
+    enum st st = train_shape(&shape, conf, (int)conf->vocab_size, seq_len, err);
+    if (st == ST_OK)
+        st = backend_open(&b, env->backend, env->n_threads, train_precision(conf), err);
+    if (st == ST_OK)
+        st = model_new(&m, &shape, b, err);
+    if (st == ST_OK) {
+        model_init(m, env->seed);
+        out->n_param = model_n_param(&shape);
+        out->n_param_nonemb = model_n_param_nonemb(&shape);
+        out->flop_per_tok = model_flop_per_tok(&shape, (int)seq_len);
+        snprintf(out->backend, sizeof out->backend, "%s", backend_name(b));
+        st = measure(out, m, batch_tokens, seq_len, env->seed, err);
+    }
+    model_free(m);
+    backend_close(b);
+    return st;
+}

@@ -1,0 +1,72 @@
+/*
+ * train/plan.h - from what was asked to what is done: sources, shape, steps, rates, folders.
+ *
+ *     st = train_plan_open(&p, conf, env, err);     opens token files and tokenizer, checks them all
+ *     js = train_plan_json(p);                      --dry-run
+ *     train_plan_close(p);
+ *
+ * Everything that decides a result is resolved here and goes into train_plan_settings, whose digest
+ * is the run's key: a begun folder goes on only under the same key. Paths, threads and processor are
+ * not part of it.
+ */
+#ifndef MIXLAW_TRAIN_PLAN_H
+#define MIXLAW_TRAIN_PLAN_H
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "data/mixture.h"
+#include "eval/domain.h"
+#include "model/model.h"
+#include "train/conf.h"
+#include "train/schedule.h"
+
+struct train_budget {
+    uint64_t asked;  /* tokens */
+    uint64_t n_step; /* asked, rounded up to whole batches */
+    uint64_t branch; /* step after which it leaves the trunk; 0 without trunk */
+    const char *dir, *run_id;
+};
+
+struct train_plan {
+    const struct train_conf *conf;
+    struct train_env env;
+    struct model_conf model;
+    struct schedule schedule;
+    uint64_t seq_len, batch_tokens, n_window; /* windows a step */
+    int n_micro, micro;                       /* a step is n_micro passes of micro windows */
+    uint64_t log_every;
+    struct mixture_source *source; /* natural first */
+    size_t n_source, n_natural;    /* n_natural: 0 or 1 of them are natural */
+    double frac_synth;
+    const char *arm, *kind;
+    struct train_budget *budget; /* from the smallest */
+    size_t n_budget;
+    struct mixture *mixture;
+    struct tok *tok; /* NULL without --tokenizer */
+    struct eval_domain *domain;
+    size_t n_domain;
+    struct js *inputs; /* what is known of the token files, without paths */
+    struct arena memory;
+};
+
+MUST_USE enum st train_plan_open(struct train_plan **out, const struct train_conf *conf,
+                                 const struct train_env *env, struct err *err);
+void train_plan_close(struct train_plan *p); /* NULL is fine */
+
+/* Settings common to all budgets (budget NULL) or of one. The caller frees it. */
+struct js *train_plan_settings(const struct train_plan *p, const struct train_budget *budget);
+struct js *train_plan_paths(const struct train_plan *p);
+
+/* What --dry-run says of one budget. */
+struct js *train_plan_json(const struct train_plan *p, const struct train_budget *budget);
+
+/* The shape that --params or --shape asks for; train_plan_open reads --init's itself. */
+MUST_USE enum st train_shape(struct model_conf *out, const struct train_conf *conf, int vocab_size,
+                             uint64_t seq_len, struct err *err);
+
+#define TRAIN_ADAM_EPS 1e-8
+
+/* Windows in one pass: the largest divisor of n_window that keeps a pass small. */
+int train_micro(uint64_t n_window, uint64_t seq_len);
+
+#endif
