@@ -10,6 +10,9 @@
 #define UNUSED __attribute__((unused))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
+/* Asks for the cache line at an address that will be read soon. */
+#define PREFETCH(address) __builtin_prefetch(address)
+
 #define N_OF(array) (sizeof(array) / sizeof *(array))
 
 #endif

@@ -121,7 +121,7 @@ static enum st cat_file(const struct corpus_file *f, struct cli *cli, struct str
     struct doc d;
     struct reader_conf conf = { .strict = cli->strict, .source = f->source, .name = f->name };
     enum st st = reader_open(&r, f->path, &conf, err);
-    if ((st == ST_FORMAT || st == ST_UNSUPPORTED) && !f->named && !cli->strict) {
+    if (st < 0 && !f->named && !cli->strict) {
         log_warn("%s; passed over", err->msg);
         return ST_OK;
     }
@@ -132,6 +132,10 @@ static enum st cat_file(const struct corpus_file *f, struct cli *cli, struct str
         doc_json(line, &d);
         str_addc(line, '\n');
         if (fwrite(line->s, 1, line->n, stdout) != line->n) {
+            if (errno == EPIPE) { /* `| head` has seen enough */
+                reader_close(r);
+                return ST_END;
+            }
             st = err_set(err, ST_IO, "cannot write to standard output: %s", strerror(errno));
             break;
         }
@@ -154,7 +158,7 @@ static enum st run_cat(void *opts, struct cli *cli, int argc, char **argv, struc
         st = cat_file(&files.file[i], cli, &line, err);
     corpus_files_release(&files);
     str_release(&line);
-    return st;
+    return st == ST_END ? ST_OK : st;
 }
 
 const struct command cmd_corpus_cat = {

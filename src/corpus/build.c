@@ -18,6 +18,8 @@
 
 #define SHARD_BYTES ((uint64_t)256 << 20) /* of text */
 
+enum { MAX_WARNINGS = 5 };
+
 enum reason {
     KEEP,
     HELD,
@@ -51,6 +53,7 @@ struct build {
     struct shards out, held;
     struct outstream *dropped;
     uint64_t docs_in, bytes_in, n_skipped, n[N_REASON];
+    uint64_t n_passed; /* files in folders that are no text; part of n_skipped in the end */
     struct progress progress;
     uint64_t bytes_done; /* of files before the one at hand */
 };
@@ -172,9 +175,9 @@ static enum st walk_file(struct build *b, const struct corpus_file *f, take_fn *
     struct reader *r;
     struct reader_conf conf = { .strict = b->conf->strict, .source = f->source, .name = f->name };
     enum st st = reader_open(&r, f->path, &conf, err);
-    if ((st == ST_FORMAT || st == ST_UNSUPPORTED) && !f->named && !b->conf->strict) {
-        log_warn("%s; passed over", err->msg); /* a folder may hold pictures and the like */
-        b->n_skipped++;
+    if (st < 0 && !f->named && !b->conf->strict) {
+        if (b->n_passed++ < MAX_WARNINGS) /* a folder may hold pictures and the like */
+            log_warn("%s; passed over", err->msg);
         return ST_OK;
     }
     if (st < 0)
@@ -211,11 +214,15 @@ static enum st walk(struct build *b, const struct corpus_files *files, const cha
             total += n;
     }
     b->bytes_done = 0;
-    b->n_skipped = 0;
+    b->n_skipped = b->n_passed = 0;
     progress_start(&b->progress, what, total, "B");
     for (size_t i = 0; i < files->n && st == ST_OK; i++)
         st = walk_file(b, &files->file[i], take, err);
     progress_end(&b->progress);
+    b->n_skipped += b->n_passed;
+    if (b->n_passed > MAX_WARNINGS)
+        log_warn("%llu files that cannot be read were passed over",
+                 (unsigned long long)b->n_passed);
     return st;
 }
 

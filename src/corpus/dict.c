@@ -31,17 +31,19 @@ static enum st next_line(struct input *in, const char **s, size_t *n, size_t *n_
     }
 }
 
-/* Cross references look {like this}: the braces go. */
+/* Cross references look {like this}: the braces go. Headwords of one entry are parted by %%%. */
 static void add_line(struct strbuf *out, const char *s, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (s[i] != '{' && s[i] != '}' && s[i] != '\r')
+        if (n - i >= 3 && memcmp(s + i, "%%%", 3) == 0)
+            str_adds(out, ", "), i += 2;
+        else if (s[i] != '{' && s[i] != '}' && s[i] != '\r')
             str_addc(out, s[i]);
 }
 
 struct dict {
     bool in_info; /* inside a 00-database entry */
-    bool in_paragraph;
+    bool in_paragraph, in_head;
 };
 
 /* Takes one line into in->text; true when a new entry begins and enough is gathered. */
@@ -52,21 +54,21 @@ static bool take_line(struct input *in, struct dict *d, const char *s, size_t n)
     while (lead < n && isspace((unsigned char)s[lead]))
         lead++;
     if (lead == n) {
-        d->in_paragraph = false;
+        d->in_paragraph = d->in_head = false;
         return false;
     }
-    if (lead == 0) {
+    if (lead == 0 && !d->in_head) {
         if (!d->in_info && out->n >= ENTRY_BYTES)
             return true;
         d->in_info = n >= 11 && memcmp(s, "00-database", 11) == 0;
     }
     if (d->in_info)
         return false;
-    if (lead == 0 || !d->in_paragraph)
-        str_adds(out, out->n ? (lead == 0 ? "\n\n" : "\n") : "");
-    else
-        str_addc(out, ' ');
+    bool joins = lead == 0 ? d->in_head : d->in_paragraph;
+    if (out->n > 0)
+        str_adds(out, joins ? " " : lead == 0 ? "\n\n" : "\n");
     add_line(out, s + lead, n - lead);
+    d->in_head = lead == 0; /* a list of headwords may take several lines */
     d->in_paragraph = lead > 0;
     return false;
 }

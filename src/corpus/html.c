@@ -594,10 +594,10 @@ static void write_all(struct html *h, const GumboNode *root, uint32_t at, struct
             continue;
         struct measure m = h->measure[next];
         if (is_left_out(c, m, n_page, in_main)) {
-            if (role_of(c->v.element.tag) != DROP)
-                owe_lines(&w, 1);
+            if (role_of(c->v.element.tag) == INLINE || role_of(c->v.element.tag) == DROP)
+                w.space = true;
             else
-                w.space = w.space || w.out->n > w.start;
+                owe_lines(&w, 1);
             next += m.n_below;
             continue;
         }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
+#include "base/attr.h"
 #include "base/mem.h"
 
 enum { MAX_WORDS = 64, START_SLOTS = 1 << 12 };
@@ -42,7 +43,7 @@ struct ngram_index *ngram_new(int n_words)
     ix->top = 1;
     for (int i = 1; i < n_words; i++)
         ix->top *= BASE;
-    ix->n_slots = START_SLOTS;
+    ix->n_slots = START_SLOTS; /* more than two batches */
     ix->slot = NEW_ARRAY(uint64_t, ix->n_slots);
     return ix;
 }
@@ -160,6 +161,7 @@ struct walk {
     uint64_t ring[MAX_WORDS];
     uint64_t hash;
     size_t n_words; /* read so far */
+    size_t at;      /* of the ring: the oldest word */
 };
 
 /* The next word's hash; false at the end. */
@@ -191,7 +193,8 @@ static bool next_gram(struct walk *w, const struct ngram_index *ix, uint64_t *ke
     uint64_t word;
     size_t n = (size_t)ix->n_words;
     while (next_word(w, &word)) {
-        size_t at = w->n_words % n;
+        size_t at = w->at;
+        w->at = at + 1 == n ? 0 : at + 1;
         if (w->n_words >= n)
             w->hash -= w->ring[at] * ix->top;
         w->hash = w->hash * BASE + word;
@@ -204,30 +207,49 @@ static bool next_gram(struct walk *w, const struct ngram_index *ix, uint64_t *ke
     return false;
 }
 
-void ngram_add(struct ngram_index *ix, const char *text, size_t n_bytes)
-{
-    struct walk w = { .p = text, .end = text + n_bytes };
-    uint64_t key;
-    while (next_gram(&w, ix, &key)) {
-        if (2 * (ix->n + 1) > ix->n_slots)
-            grow(ix);
-        put(ix, key);
-    }
-}
-
 size_t ngram_len(const struct ngram_index *ix)
 {
     return ix->n;
 }
 
+/*
+ * Almost every probe of a large index misses the cache, so keys are gathered in batches and their
+ * slots asked for ahead: the waits overlap.
+ */
+enum { BATCH = 32 };
+
+static size_t take_batch(struct walk *w, const struct ngram_index *ix, uint64_t key[BATCH])
+{
+    size_t n = 0;
+    while (n < BATCH && next_gram(w, ix, &key[n])) {
+        PREFETCH(&ix->slot[key[n] & (ix->n_slots - 1)]);
+        n++;
+    }
+    return n;
+}
+
+void ngram_add(struct ngram_index *ix, const char *text, size_t n_bytes)
+{
+    struct walk w = { .p = text, .end = text + n_bytes };
+    uint64_t key[BATCH];
+    size_t n;
+    while ((n = take_batch(&w, ix, key)) > 0) {
+        if (2 * (ix->n + n) > ix->n_slots)
+            grow(ix);
+        for (size_t i = 0; i < n; i++)
+            put(ix, key[i]);
+    }
+}
+
 size_t ngram_shared(const struct ngram_index *ix, const char *text, size_t n_bytes)
 {
     struct walk w = { .p = text, .end = text + n_bytes };
-    uint64_t key;
-    size_t n = 0;
-    while (next_gram(&w, ix, &key))
-        n += has(ix, key);
-    return n;
+    uint64_t key[BATCH];
+    size_t n_shared = 0, n;
+    while ((n = take_batch(&w, ix, key)) > 0)
+        for (size_t i = 0; i < n; i++)
+            n_shared += has(ix, key[i]);
+    return n_shared;
 }
 
 size_t ngram_count(const struct ngram_index *ix, const char *text, size_t n_bytes)

@@ -68,6 +68,7 @@ static void add_words(struct strbuf *out, const char *s, size_t n)
     enum { MAX_OPEN = 32 };
     struct code open[MAX_OPEN];
     int n_open = 0;
+    size_t start = out->n;
     for (size_t i = 0; i < n;) {
         if (isupper((unsigned char)s[i]) && i + 1 < n && s[i + 1] == '<' && n_open < MAX_OPEN) {
             int angle = 0;
@@ -91,8 +92,13 @@ static void add_words(struct strbuf *out, const char *s, size_t n)
             }
         }
         char c = s[i++];
-        str_addc(out, c == '\n' || c == '\t' ? ' ' : c);
+        if (c != ' ' && c != '\n' && c != '\t' && c != '\r')
+            str_addc(out, c);
+        else if (out->n > start && out->s[out->n - 1] != ' ')
+            str_addc(out, ' ');
     }
+    while (out->n > start && out->s[out->n - 1] == ' ')
+        out->s[--out->n] = '\0';
 }
 
 struct pod {
