@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/hash.h"
 
-static void stage_key(char hex[DIGEST_HEX], const char *stage, int version,
-                      const struct js *settings, const struct js *inputs)
+void manifest_key(char hex[DIGEST_HEX], const char *stage, int version, const struct js *settings,
+                  const struct js *inputs)
 {
     struct strbuf b = { 0 };
     str_printf(&b, "%s %d ", stage, version);
@@ -25,7 +24,7 @@ enum st manifest_check(const char *dir, const char *stage, int version, const st
     struct js *m = NULL;
     enum st st = ST_OK;
     if (file_exists(path)) {
-        stage_key(want, stage, version, settings, inputs);
+        manifest_key(want, stage, version, settings, inputs);
         st = js_read_file(&m, path, err);
         if (st == ST_OK && strcmp(js_get_text(m, "key", ""), want) == 0)
             st = ST_END;
@@ -45,7 +44,7 @@ enum st manifest_write(const char *dir, const char *stage, int version, const st
                        struct err *err)
 {
     char key[DIGEST_HEX], *path = path_join(dir, "manifest.json");
-    stage_key(key, stage, version, settings, inputs);
+    manifest_key(key, stage, version, settings, inputs);
     struct js *m = js_object();
     js_put_text(m, "stage", stage);
     js_put_whole(m, "version", version);

@@ -13,7 +13,12 @@
 #define MIXLAW_BASE_MANIFEST_H
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/json.h"
+
+/* The key as hex digits, for stages whose result is not a folder. */
+void manifest_key(char hex[DIGEST_HEX], const char *stage, int version, const struct js *settings,
+                  const struct js *inputs);
 
 /* ST_END: finished with the same key. ST_OK: absent or unfinished, go on. ST_USAGE: the folder
  * holds a finished result of other settings or inputs, which is not overwritten. */

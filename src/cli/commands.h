@@ -15,6 +15,8 @@
     X(fit_laws)                                                                                    \
     X(corpus)                                                                                      \
     X(corpus_cat)                                                                                  \
+    X(tokenize_train)                                                                              \
+    X(tokenize_encode)                                                                             \
     X(version)
 /* clang-format on */
 

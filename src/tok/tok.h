@@ -40,6 +40,7 @@ void tok_decode(const struct tok *t, const uint32_t *ids, size_t n, struct strbu
 const char *tok_spelling(const struct tok *t, uint32_t id, size_t *n_bytes);
 
 int tok_vocab_size(const struct tok *t);
+size_t tok_n_merges(const struct tok *t);
 int64_t tok_eod(const struct tok *t); /* end-of-document id, -1 when there is none */
 int64_t tok_id(const struct tok *t, const char *special); /* of a special token by spelling, -1 */
 size_t tok_n_bytes(const struct tok *t,

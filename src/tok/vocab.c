@@ -209,6 +209,11 @@ int tok_vocab_size(const struct tok *t)
     return (int)t->vocab_size;
 }
 
+size_t tok_n_merges(const struct tok *t)
+{
+    return t->merges.n;
+}
+
 int64_t tok_eod(const struct tok *t)
 {
     return t->eod;

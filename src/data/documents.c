@@ -1,0 +1,142 @@
+/* data/documents.c - see documents.h. */
+#include "data/documents.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/manifest.h"
+#include "base/mem.h"
+#include "corpus/build.h"
+#include "corpus/reader.h"
+
+struct documents {
+    struct corpus_files files;
+    size_t at; /* of the file that is open, or comes next */
+    bool strict;
+    struct reader *reader;
+    uint64_t n_total, n_before,
+        n_skipped; /* bytes of all files and of those done; damaged records */
+};
+
+/* What a stage keeps beside its documents: reasons, ledgers, the manifest. */
+static bool is_beside_documents(const struct corpus_file *f)
+{
+    const char *base = path_base(f->path);
+    if (f->named || str_starts(base, "docs-"))
+        return false;
+    char *sibling = xasprintf("%.*sdocs-00000.jsonl.zst", (int)(base - f->path), f->path);
+    bool made_by_us = file_exists(sibling);
+    free(sibling);
+    return made_by_us;
+}
+
+static void drop_file(struct corpus_files *f, size_t i)
+{
+    free(f->file[i].path);
+    free(f->file[i].name);
+    free(f->file[i].source);
+    memmove(f->file + i, f->file + i + 1, (f->n - i - 1) * sizeof *f->file);
+    f->n--;
+}
+
+enum st documents_open(struct documents **out, char *const *input, size_t n_input, bool strict,
+                       struct err *err)
+{
+    struct documents *d = NEW(struct documents);
+    *out = NULL;
+    d->strict = strict;
+    enum st st = corpus_files_expand(&d->files, input, n_input, err);
+    for (size_t i = d->files.n; i-- > 0 && st == ST_OK;)
+        if (is_beside_documents(&d->files.file[i]))
+            drop_file(&d->files, i);
+    for (size_t i = 0; i < d->files.n && st == ST_OK; i++) {
+        uint64_t n = 0;
+        if (strcmp(d->files.file[i].path, "-") != 0)
+            st = file_size(d->files.file[i].path, &n, err);
+        d->n_total += n;
+    }
+    if (st == ST_OK) {
+        *out = d;
+        d = NULL;
+    }
+    documents_close(d);
+    return st;
+}
+
+void documents_close(struct documents *d)
+{
+    if (!d)
+        return;
+    reader_close(d->reader);
+    corpus_files_release(&d->files);
+    free(d);
+}
+
+/* ST_END: passed over. */
+static enum st open_file(struct documents *d, struct err *err)
+{
+    const struct corpus_file *f = &d->files.file[d->at];
+    struct reader_conf conf = { .strict = d->strict, .source = f->source, .name = f->name };
+    enum st st = reader_open(&d->reader, f->path, &conf, err);
+    if ((st == ST_FORMAT || st == ST_UNSUPPORTED) && !f->named && !d->strict) {
+        log_warn("%s; passed over", err->msg);
+        return ST_END;
+    }
+    return st;
+}
+
+static void leave_file(struct documents *d)
+{
+    if (d->reader) {
+        struct reader_stats s = reader_stats(d->reader);
+        d->n_before += s.n_file_bytes;
+        d->n_skipped += s.n_skipped;
+    }
+    reader_close(d->reader);
+    d->reader = NULL;
+    d->at++;
+}
+
+enum st documents_next(struct documents *d, struct doc *doc, struct err *err)
+{
+    while (d->at < d->files.n) {
+        enum st st = d->reader ? ST_OK : open_file(d, err);
+        if (st == ST_OK)
+            st = reader_next(d->reader, doc, err);
+        if (st != ST_END)
+            return st;
+        leave_file(d);
+    }
+    return ST_END;
+}
+
+uint64_t documents_size(const struct documents *d)
+{
+    return d->n_total;
+}
+
+uint64_t documents_place(const struct documents *d)
+{
+    return d->n_before + (d->reader ? reader_stats(d->reader).n_file_bytes : 0);
+}
+
+uint64_t documents_n_skipped(const struct documents *d)
+{
+    return d->n_skipped + (d->reader ? reader_stats(d->reader).n_skipped : 0);
+}
+
+enum st documents_digests(const struct documents *d, struct js **inputs, struct err *err)
+{
+    char **path = NEW_ARRAY(char *, d->files.n + 1);
+    bool standard_input = false;
+    *inputs = NULL;
+    for (size_t i = 0; i < d->files.n; i++) {
+        path[i] = d->files.file[i].path;
+        standard_input |= strcmp(path[i], "-") == 0;
+    }
+    enum st st = standard_input ? ST_OK : manifest_inputs(inputs, path, d->files.n, err);
+    free(path);
+    return st;
+}
