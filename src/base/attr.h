@@ -12,6 +12,7 @@
 
 /* Asks for the cache line at an address that will be read soon. */
 #define PREFETCH(address) __builtin_prefetch(address)
+#define PREFETCH_L2(address) __builtin_prefetch(address, 0, 2) /* needed a little later */
 
 #define N_OF(array) (sizeof(array) / sizeof *(array))
 

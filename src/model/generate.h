@@ -69,6 +69,7 @@ MUST_USE enum st gen_next(struct gen *g, struct gen_result *r, struct err *err);
 size_t gen_n_waiting(const struct gen *g);     /* submitted and not returned */
 struct digest gen_digest(const struct gen *g); /* of the model file: goes into ledgers */
 const struct tok *gen_tok(const struct gen *g);
+int gen_vocab_size(const struct gen *g); /* of the model: logits a position */
 
 /* Prompt tokens' next-token log-probabilities for parity tests: logits [n_tok, vocab] after each token. */
 MUST_USE enum st gen_logits(struct gen *g, const uint32_t *tok, int n_tok, float *logits,

@@ -1,0 +1,390 @@
+/*
+ * backend/cpu/decode_body.h - the kernels of decode.h on vec.h's vectors; included by decode_plain.c,
+ * decode_avx2.c and decode_avx512.c, which name their table DECODE_TABLE.
+ *
+ * Every element of a product is one chain of multiply-adds in the order of the inputs, whatever tile it
+ * lies in: that is what makes rows independent of their neighbours.
+ */
+#include "backend/cpu/decode.h"
+
+#include "backend/cpu/vec.h"
+#include "base/attr.h"
+
+enum {
+    N_COL = 2 * VW,
+    MAX_ROWS = VW == 16 ? 12 : 6,  /* accumulators fill the registers */
+    ATTN_VECS = DECODE_BLOCK / VW, /* vectors a row of an attention tile */
+    ATTN_ROWS = VW == 16 ? 6 : 3,
+};
+
+#if defined(__AVX512F__)
+static inline vf v_load_f16(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+static inline void v_store_f16(uint16_t *p, vf a)
+{
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
+#elif defined(__F16C__)
+static inline vf v_load_f16(const uint16_t *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+static inline void v_store_f16(uint16_t *p, vf a)
+{
+    _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
+#else
+static inline float f16_to_float(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16, e = (h >> 10) & 31, m = h & 0x3ff, u;
+    float f;
+    if (e == 0) { /* zero and subnormals: m * 2^-24 */
+        f = (float)m * 0x1p-24f;
+        return sign ? -f : f;
+    }
+    u = sign | (e == 31 ? 0x7f800000u : (e + 112) << 23) | m << 13;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+static inline uint16_t float_to_f16(float f) /* |f| <= 65504 or NaN */
+{
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    uint16_t sign = (uint16_t)(u >> 16 & 0x8000);
+    u &= 0x7fffffffu;
+    if (u > 0x7f800000u)
+        return sign | 0x7e00;
+    if (u < 0x38800000u) { /* subnormal: the sum rounds at 2^-24 */
+        float a;
+        memcpy(&a, &u, sizeof a);
+        a += 0.5f;
+        memcpy(&u, &a, sizeof u);
+        return sign | (uint16_t)(u - 0x3f000000u);
+    }
+    u += 0xfff + (u >> 13 & 1);
+    return sign | (uint16_t)((u - 0x38000000u) >> 13);
+}
+static inline vf v_load_f16(const uint16_t *p)
+{
+    V_EACH(f16_to_float(p[i]));
+}
+static inline void v_store_f16(uint16_t *p, vf a)
+{
+    for (int i = 0; i < VW; i++)
+        p[i] = float_to_f16(a.f[i]);
+}
+#endif
+
+static ALWAYS_INLINE void store_end(float *y, vf a, vf b, int n, enum decode_end end)
+{
+    if (end == DECODE_SWIGLU) {
+        vf one = v_set1(1);
+        a = v_mul(v_div(a, v_add(one, v_exp(v_sub(v_set1(0), a)))), b);
+        if (n >= VW)
+            v_store(y, a);
+        else
+            v_store_n(y, a, n);
+        return;
+    }
+    int n_a = n < VW ? n : VW, n_b = n - n_a < VW ? n - n_a : VW;
+    if (end == DECODE_ADD) {
+        a = v_add(a, v_load_n(y, n_a));
+        if (n_b > 0)
+            b = v_add(b, v_load_n(y + VW, n_b));
+    }
+    v_store_n(y, a, n_a);
+    if (n_b > 0)
+        v_store_n(y + VW, b, n_b);
+}
+
+struct ahead { /* memory that will be needed next, fetched while this tile is computed */
+    const float *at;
+    int lines; /* per 8 inputs */
+};
+
+/* One tile: n_row rows (known to the compiler) by one panel. */
+static ALWAYS_INLINE void tile(int n_row, int n_in, const float *x, size_t ldx, const float *w,
+                               float *y, size_t ldy, int n_out, enum decode_end end,
+                               struct ahead ahead)
+{
+    vf acc[MAX_ROWS][2];
+    for (int i = 0; i < n_row; i++)
+        acc[i][0] = acc[i][1] = v_set1(0);
+    for (int k = 0; k < n_in;) {
+        int end_k = k + 8 < n_in ? k + 8 : n_in;
+        for (int l = 0; l < ahead.lines; l++, ahead.at += 16)
+            PREFETCH_L2(ahead.at);
+#pragma GCC unroll 1
+        for (; k < end_k; k++, w += N_COL) { /* not unrolled: gcc would run out of registers */
+            vf w0 = v_load(w), w1 = v_load(w + VW);
+#pragma GCC unroll 12
+            for (int i = 0; i < n_row; i++) {
+                vf a = v_set1(x[(size_t)i * ldx + (size_t)k]);
+                acc[i][0] = v_fma(a, w0, acc[i][0]);
+                acc[i][1] = v_fma(a, w1, acc[i][1]);
+            }
+        }
+    }
+    for (int i = 0; i < n_row; i++)
+        store_end(y + (size_t)i * ldy, acc[i][0], acc[i][1], n_out, end);
+}
+
+static void any_tile(int n_row, int n_in, const float *x, size_t ldx, const float *w, float *y,
+                     size_t ldy, int n_out, enum decode_end end, struct ahead ahead)
+{
+    switch (n_row) {
+#define CASE(n)                                                                                    \
+    case n:                                                                                        \
+        tile(n, n_in, x, ldx, w, y, ldy, n_out, end, ahead);                                       \
+        break;
+        CASE(1)
+        CASE(2)
+        CASE(3)
+        CASE(4)
+        CASE(5)
+        CASE(6)
+#if defined(__AVX512F__)
+        CASE(7)
+        CASE(8)
+        CASE(9)
+        CASE(10)
+        CASE(11)
+        CASE(12)
+#endif
+#undef CASE
+    }
+}
+
+/* Panel by panel; each panel meets all rows while it is in the second-level cache, and the next panel
+ * is fetched meanwhile in equal parts. Rows are divided evenly: 32 are 6 6 5 5 5 5, never 6 6 6 6 6 2. */
+static void product(const struct decode_packed *w, int first, int n, const float *x, size_t ldx,
+                    int n_row, float *y, size_t ldy, enum decode_end end)
+{
+    size_t panel_size = (size_t)w->n_in * N_COL;
+    int n_out_panel = w->gated ? VW : N_COL;
+    int n_block = (n_row + MAX_ROWS - 1) / MAX_ROWS;
+    for (int p = first; p < first + n; p++) {
+        const float *panel = w->panel + (size_t)p * panel_size;
+        int left = w->n_out - p * n_out_panel;
+        float *y_panel = y + (size_t)p * (size_t)n_out_panel;
+        struct ahead ahead = { panel + panel_size, 0 };
+        if (p + 1 < w->n_panel && n_block <= 16)
+            ahead.lines = (8 * (N_COL / 16) + n_block - 1) / n_block;
+        for (int b = 0, row = 0; b < n_block; b++) {
+            int rows = n_row / n_block + (b < n_row % n_block);
+            struct ahead part = ahead;
+            part.at += (size_t)b * (size_t)(w->n_in / 8) * (size_t)ahead.lines * 16;
+            if (part.at + (size_t)(w->n_in / 8) * (size_t)ahead.lines * 16 >
+                panel + 2 * panel_size + 16 * 8)
+                part.lines = 0;
+            any_tile(rows, w->n_in, x + (size_t)row * ldx, ldx, panel, y_panel + (size_t)row * ldy,
+                     ldy, left < n_out_panel ? left : n_out_panel, end, part);
+            row += rows;
+        }
+    }
+}
+
+static void rmsnorm(float *y, const float *x, const float *w, int n, float eps)
+{
+    vf sum = v_set1(0);
+    int i = 0;
+    for (; i + VW <= n; i += VW) {
+        vf a = v_load(x + i);
+        sum = v_fma(a, a, sum);
+    }
+    if (i < n) {
+        vf a = v_load_n(x + i, n - i);
+        sum = v_fma(a, a, sum);
+    }
+    vf scale = v_set1(1.0f / sqrtf(v_sum(sum) / (float)n + eps));
+    for (i = 0; i + VW <= n; i += VW)
+        v_store(y + i, v_mul(v_mul(v_load(x + i), scale), v_load(w + i)));
+    if (i < n)
+        v_store_n(y + i, v_mul(v_mul(v_load_n(x + i, n - i), scale), v_load_n(w + i, n - i)),
+                  n - i);
+}
+
+/* acc [n_row, 32] += a [n_row][n] b [n, 32], b in half precision with rows ldb apart. */
+static ALWAYS_INLINE void attn_tile(int n_row, int n, const float *const *a, const uint16_t *b,
+                                    size_t ldb, vf acc[ATTN_ROWS][ATTN_VECS])
+{
+    for (int k = 0; k < n; k++) {
+        vf v[ATTN_VECS];
+#pragma GCC unroll 8
+        for (int j = 0; j < ATTN_VECS; j++)
+            v[j] = v_load_f16(b + (size_t)k * ldb + j * VW);
+#pragma GCC unroll 8
+        for (int i = 0; i < n_row; i++) {
+            vf s = v_set1(a[i][k]);
+#pragma GCC unroll 8
+            for (int j = 0; j < ATTN_VECS; j++)
+                acc[i][j] = v_fma(s, v[j], acc[i][j]);
+        }
+    }
+}
+
+/* Turns one row of scores into weights, not yet divided by their sum, which it returns. */
+static float softmax_row(float *s, int n, int n_padded)
+{
+    for (int i = n; i < n_padded; i++)
+        s[i] = s[0]; /* any score of the row: the maximum stays */
+    vf m = v_load(s);
+    for (int i = VW; i < n_padded; i += VW)
+        m = v_max(m, v_load(s + i));
+    vf max = v_set1(v_hmax(m));
+    for (int i = 0; i < n_padded; i += VW)
+        v_store(s + i, v_exp(v_sub(v_load(s + i), max)));
+    for (int i = n; i < n_padded; i++)
+        s[i] = 0;
+    vf sum = v_set1(0);
+    for (int i = 0; i < n_padded; i += VW)
+        sum = v_add(sum, v_load(s + i));
+    return v_sum(sum);
+}
+
+static ALWAYS_INLINE void attend_rows(int n_row, float *const *out, const float *const *q,
+                                      const int *n_pos, uint16_t *const *block, size_t offset,
+                                      int d_pad, float *scores)
+{
+    int n_max = 0;
+    for (int i = 0; i < n_row; i++)
+        n_max = n_pos[i] > n_max ? n_pos[i] : n_max;
+    int n_block = (n_max + DECODE_BLOCK - 1) / DECODE_BLOCK;
+    size_t lds = (size_t)n_block * DECODE_BLOCK;
+    vf acc[ATTN_ROWS][ATTN_VECS];
+    float inv[ATTN_ROWS];
+    for (int b = 0; b < n_block; b++) {
+        for (int i = 0; i < n_row; i++)
+            for (int j = 0; j < ATTN_VECS; j++)
+                acc[i][j] = v_set1(0);
+        attn_tile(n_row, d_pad, q, block[b] + offset, DECODE_BLOCK, acc);
+        for (int i = 0; i < n_row; i++)
+            for (int j = 0; j < ATTN_VECS; j++)
+                v_store(scores + (size_t)i * lds + (size_t)b * DECODE_BLOCK + j * VW, acc[i][j]);
+    }
+    for (int i = 0; i < n_row; i++)
+        inv[i] = 1.0f / softmax_row(scores + (size_t)i * lds, n_pos[i], (int)lds);
+    for (int d = 0; d < d_pad; d += DECODE_BLOCK) {
+        for (int i = 0; i < n_row; i++)
+            for (int j = 0; j < ATTN_VECS; j++)
+                acc[i][j] = v_set1(0);
+        for (int b = 0; b < n_block; b++) {
+            int n = n_max - b * DECODE_BLOCK;
+            const float *s[ATTN_ROWS];
+            for (int i = 0; i < n_row; i++)
+                s[i] = scores + (size_t)i * lds + (size_t)b * DECODE_BLOCK;
+            attn_tile(n_row, n < DECODE_BLOCK ? n : DECODE_BLOCK, s,
+                      block[b] + offset + (size_t)d_pad * DECODE_BLOCK + d, (size_t)d_pad, acc);
+        }
+        for (int i = 0; i < n_row; i++)
+            for (int j = 0; j < ATTN_VECS; j++)
+                v_store(out[i] + d + j * VW, v_mul(acc[i][j], v_set1(inv[i])));
+    }
+}
+
+static void attend(float *const *out, const float *const *q, const int *n_pos, int n_row,
+                   uint16_t *const *block, size_t offset, int d_pad, float *scores)
+{
+    switch (n_row) {
+#define CASE(n)                                                                                    \
+    case n:                                                                                        \
+        attend_rows(n, out, q, n_pos, block, offset, d_pad, scores);                               \
+        break;
+        CASE(1)
+        CASE(2)
+        CASE(3)
+#if defined(__AVX512F__)
+        CASE(4)
+        CASE(5)
+        CASE(6)
+#endif
+#undef CASE
+    }
+}
+
+static void to_f16(uint16_t *out, const float *x, int n)
+{
+    vf hi = v_set1(65504.0f), lo = v_set1(-65504.0f);
+    int i = 0;
+    for (; i + VW <= n; i += VW)
+        v_store_f16(out + i, v_min(hi, v_max(lo, v_load(x + i))));
+    if (i < n) {
+        uint16_t last[VW];
+        v_store_f16(last, v_min(hi, v_max(lo, v_load_n(x + i, n - i))));
+        memcpy(out + i, last, (size_t)(n - i) * sizeof *last);
+    }
+}
+
+static float max_of(const float *x, int n)
+{
+    vf m = v_set1(-INFINITY);
+    int i = 0;
+    for (; i + VW <= n; i += VW)
+        m = v_max(m, v_load(x + i));
+    float best = v_hmax(m);
+    for (; i < n; i++)
+        best = x[i] > best ? x[i] : best;
+    return best;
+}
+
+static double exp_sum(float *y, const float *x, int n, float max, float scale)
+{
+    enum { CHUNK = 64 }; /* floats are summed over this many vectors, then doubles */
+    double total = 0;
+    vf m = v_set1(max), s = v_set1(scale);
+    int i = 0;
+    while (i + VW <= n) {
+        vf sum = v_set1(0);
+        for (int c = 0; c < CHUNK && i + VW <= n; c++, i += VW) {
+            vf e = v_exp(v_mul(v_sub(v_load(x + i), m), s));
+            v_store(y + i, e);
+            sum = v_add(sum, e);
+        }
+        total += (double)v_sum(sum);
+    }
+    for (; i < n; i++) {
+        y[i] = expf((x[i] - max) * scale);
+        total += (double)y[i];
+    }
+    return total;
+}
+
+static int at_least(const float *x, int n, float least, uint32_t *index, int cap)
+{
+    int n_found = 0, i = 0;
+    vf limit = v_set1(least);
+    for (; i + 4 * VW <= n; i += 4 * VW) {
+        vf m = v_max(v_max(v_load(x + i), v_load(x + i + VW)),
+                     v_max(v_load(x + i + 2 * VW), v_load(x + i + 3 * VW)));
+        if (v_hmax(v_sub(m, limit)) < 0)
+            continue;
+        for (int k = i; k < i + 4 * VW; k++)
+            if (x[k] >= least) {
+                if (n_found < cap)
+                    index[n_found] = (uint32_t)k;
+                n_found++;
+            }
+    }
+    for (; i < n; i++)
+        if (x[i] >= least) {
+            if (n_found < cap)
+                index[n_found] = (uint32_t)i;
+            n_found++;
+        }
+    return n_found;
+}
+
+static const struct decode_kernels DECODE_TABLE = {
+    .name = DECODE_NAME,
+    .n_col = N_COL,
+    .n_attn_rows = ATTN_ROWS,
+    .product = product,
+    .rmsnorm = rmsnorm,
+    .attend = attend,
+    .to_f16 = to_f16,
+    .max = max_of,
+    .exp_sum = exp_sum,
+    .at_least = at_least,
+};

@@ -1,0 +1,409 @@
+/* model/infer.c - see infer.h. */
+#include "model/infer.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/cpu/decode.h"
+#include "base/mem.h"
+#include "model/kvcache.h"
+
+_Static_assert((int)KV_BLOCK == (int)DECODE_BLOCK, "the cache and the kernels agree on blocks");
+
+enum {
+    ROWS_AN_ITEM = 8,    /* of element-wise work */
+    PANELS_AN_ITEM = 4,  /* of a product */
+    TOKENS_AN_ITEM = 16, /* of attention */
+    MAX_GROUP = 8        /* query rows a call of attend(), whatever the kernels */
+};
+
+struct layer {
+    struct decode_packed qkv, o, gate_up, down;
+    float *norm_attn, *norm_ffn;
+};
+
+struct span { /* rows of one sequence that one item attends for */
+    int row, n;
+};
+
+struct infer {
+    const struct weights *w;
+    const struct decode_kernels *k;
+    struct pool *pool;
+    struct layer *layer;
+    struct decode_packed head;
+    float *norm;
+    float *cos, *sin; /* [max_seq_len, d_head / 2] */
+    int max_seq_len, max_rows, max_logits;
+    int d_pad; /* heads padded to whole blocks of the attention kernel */
+
+    float *x, *h, *qkv, *q, *attn, *act, *logits; /* [max_rows, ...] */
+    float **scores;                               /* a thread's scratch */
+    struct span *span;
+    int n_span;
+
+    /* The call under way. */
+    const struct infer_row *row;
+    int n_row, l;
+};
+
+/* ---- Loading: rows of weights into panels. ---- */
+
+struct pack_job {
+    struct infer *f;
+    struct decode_packed *to;
+    const struct weight *from[3]; /* one above the other; gate and up when gated */
+    int pad_from, pad_to; /* inputs come in heads of pad_from, each padded to pad_to; 0: not */
+};
+
+/* Row i of the stacked weights, its inputs padded. */
+static void pack_row(const struct pack_job *j, int i, float *out)
+{
+    int s = 0;
+    while (i >= j->from[s]->n_row)
+        i -= j->from[s++]->n_row;
+    weight_row(out, j->from[s], i);
+    if (!j->pad_from || j->pad_from == j->pad_to)
+        return;
+    for (int head = j->from[s]->n_col / j->pad_from - 1; head >= 0; head--) {
+        memmove(out + head * j->pad_to, out + head * j->pad_from,
+                (size_t)j->pad_from * sizeof *out);
+        memset(out + head * j->pad_to + j->pad_from, 0,
+               (size_t)(j->pad_to - j->pad_from) * sizeof *out);
+    }
+}
+
+static void pack_panel(void *job, size_t item, int thread)
+{
+    const struct pack_job *j = job;
+    (void)thread;
+    int n_col = j->f->k->n_col, p = (int)item;
+    float *buf = xcalloc((size_t)n_col * (size_t)j->to->n_in, sizeof *buf);
+    const float *rows[64] = { NULL };
+    assert(n_col <= (int)N_OF(rows));
+    for (int c = 0; c < n_col; c++) {
+        float *row = buf + (size_t)c * (size_t)j->to->n_in;
+        if (j->to->gated) {
+            int half = n_col / 2, i = p * half + c % half;
+            if (i >= j->to->n_out)
+                continue;
+            weight_row(row, j->from[c >= half], i);
+        } else {
+            if (p * n_col + c >= j->to->n_out)
+                continue;
+            pack_row(j, p * n_col + c, row);
+        }
+        rows[c] = row;
+    }
+    decode_packed_fill(j->to, j->f->k, p, rows);
+    free(buf);
+}
+
+static void pack(struct pack_job *j, int n_in, int n_out)
+{
+    bool gated = j->to->gated;
+    decode_packed_init(j->to, j->f->k, n_in, n_out, gated);
+    pool_run(j->f->pool, (size_t)j->to->n_panel, pack_panel, j);
+}
+
+static float *vector(const struct weight *w)
+{
+    float *v = xaligned((size_t)w->n_col * sizeof *v);
+    weight_row(v, w, 0);
+    return v;
+}
+
+static void load_layer(struct infer *f, struct layer *to, const struct weights_layer *from)
+{
+    const struct model_conf *c = &f->w->conf;
+    int n_qkv = (c->n_head + 2 * c->n_kv_head) * c->d_head;
+    pack(&(struct pack_job){ .f = f, .to = &to->qkv, .from = { &from->q, &from->k, &from->v } },
+         c->d_model, n_qkv);
+    pack(
+        &(struct pack_job){
+            .f = f, .to = &to->o, .from = { &from->o }, .pad_from = c->d_head, .pad_to = f->d_pad },
+        c->n_head * f->d_pad, c->d_model);
+    to->gate_up.gated = 1;
+    pack(&(struct pack_job){ .f = f, .to = &to->gate_up, .from = { &from->gate, &from->up } },
+         c->d_model, c->d_ff);
+    pack(&(struct pack_job){ .f = f, .to = &to->down, .from = { &from->down } }, c->d_ff,
+         c->d_model);
+    to->norm_attn = vector(&from->norm_attn);
+    to->norm_ffn = vector(&from->norm_ffn);
+}
+
+static void make_rotations(struct infer *f)
+{
+    const struct model_conf *c = &f->w->conf;
+    int half = c->d_head / 2;
+    f->cos = xaligned((size_t)f->max_seq_len * (size_t)half * sizeof *f->cos);
+    f->sin = xaligned((size_t)f->max_seq_len * (size_t)half * sizeof *f->sin);
+    for (int pos = 0; pos < f->max_seq_len; pos++)
+        for (int i = 0; i < half; i++) {
+            double angle = pos * pow(c->rope_theta, -2.0 * i / c->d_head);
+            f->cos[(size_t)pos * (size_t)half + (size_t)i] = (float)cos(angle);
+            f->sin[(size_t)pos * (size_t)half + (size_t)i] = (float)sin(angle);
+        }
+}
+
+static float *floats(int rows, int cols)
+{
+    return xaligned((size_t)rows * (size_t)cols * sizeof(float));
+}
+
+struct infer *infer_new(const struct weights *w, struct pool *pool, int max_seq_len, int max_rows,
+                        int max_logits)
+{
+    const struct model_conf *c = &w->conf;
+    struct infer *f = NEW(struct infer);
+    *f = (struct infer){ .w = w,
+                         .k = decode_kernels(),
+                         .pool = pool,
+                         .max_seq_len = max_seq_len,
+                         .max_rows = max_rows,
+                         .max_logits = max_logits,
+                         .d_pad = (c->d_head + DECODE_BLOCK - 1) / DECODE_BLOCK * DECODE_BLOCK };
+    assert(f->k->n_attn_rows <= MAX_GROUP);
+    f->layer = NEW_ARRAY(struct layer, (size_t)c->n_layer);
+    for (int l = 0; l < c->n_layer; l++)
+        load_layer(f, &f->layer[l], &w->layer[l]);
+    pack(&(struct pack_job){ .f = f, .to = &f->head, .from = { c->tied ? &w->embed : &w->head } },
+         c->d_model, c->vocab_size);
+    f->norm = vector(&w->norm);
+    make_rotations(f);
+    f->x = floats(max_rows, c->d_model);
+    f->h = floats(max_rows, c->d_model);
+    f->qkv = floats(max_rows, (c->n_head + 2 * c->n_kv_head) * c->d_head);
+    f->q = floats(max_rows, c->n_head * f->d_pad);
+    f->attn = floats(max_rows, c->n_head * f->d_pad);
+    f->act = floats(max_rows, c->d_ff);
+    f->logits = floats(max_logits, c->vocab_size);
+    f->scores = NEW_ARRAY(float *, (size_t)pool_size(pool));
+    for (int t = 0; t < pool_size(pool); t++)
+        f->scores[t] = floats(f->k->n_attn_rows, max_seq_len + DECODE_BLOCK);
+    f->span = NEW_ARRAY(struct span, (size_t)max_rows);
+    return f;
+}
+
+void infer_free(struct infer *f)
+{
+    if (!f)
+        return;
+    for (int l = 0; l < f->w->conf.n_layer; l++) {
+        decode_packed_release(&f->layer[l].qkv);
+        decode_packed_release(&f->layer[l].o);
+        decode_packed_release(&f->layer[l].gate_up);
+        decode_packed_release(&f->layer[l].down);
+        free(f->layer[l].norm_attn);
+        free(f->layer[l].norm_ffn);
+    }
+    free(f->layer);
+    decode_packed_release(&f->head);
+    free(f->norm);
+    free(f->cos);
+    free(f->sin);
+    free(f->x);
+    free(f->h);
+    free(f->qkv);
+    free(f->q);
+    free(f->attn);
+    free(f->act);
+    free(f->logits);
+    for (int t = 0; t < pool_size(f->pool); t++)
+        free(f->scores[t]);
+    free(f->scores);
+    free(f->span);
+    free(f);
+}
+
+size_t infer_block_elem(const struct infer *f)
+{
+    return (size_t)f->w->conf.n_layer * (size_t)f->w->conf.n_kv_head * 2 * (size_t)f->d_pad *
+           DECODE_BLOCK;
+}
+
+const char *infer_kernels(const struct infer *f)
+{
+    return f->k->name;
+}
+
+/* ---- The layers. ---- */
+
+struct product_job {
+    const struct decode_kernels *k;
+    const struct decode_packed *w;
+    const float *x;
+    float *y;
+    int n_row;
+    size_t ldy;
+    enum decode_end end;
+};
+
+static void product_item(void *job, size_t item, int thread)
+{
+    const struct product_job *j = job;
+    (void)thread;
+    int first = (int)item * PANELS_AN_ITEM, n = j->w->n_panel - first;
+    j->k->product(j->w, first, n < PANELS_AN_ITEM ? n : PANELS_AN_ITEM, j->x, (size_t)j->w->n_in,
+                  j->n_row, j->y, j->ldy, j->end);
+}
+
+static void product(struct infer *f, const struct decode_packed *w, const float *x, int n_row,
+                    float *y, enum decode_end end)
+{
+    struct product_job j = { f->k, w, x, y, n_row, (size_t)w->n_out, end };
+    pool_run(f->pool, (size_t)(w->n_panel + PANELS_AN_ITEM - 1) / PANELS_AN_ITEM, product_item, &j);
+}
+
+struct norm_job {
+    struct infer *f;
+    const float *w;
+    int n_row;
+    bool embed; /* the tokens' embeddings go into x first */
+};
+
+static void norm_item(void *job, size_t item, int thread)
+{
+    const struct norm_job *j = job;
+    struct infer *f = j->f;
+    (void)thread;
+    size_t d = (size_t)f->w->conf.d_model;
+    for (int r = (int)item * ROWS_AN_ITEM; r < j->n_row && r < ((int)item + 1) * ROWS_AN_ITEM;
+         r++) {
+        float *x = f->x + (size_t)r * d;
+        if (j->embed)
+            weight_row(x, &f->w->embed, (int)f->row[r].tok);
+        f->k->rmsnorm(f->h + (size_t)r * d, x, j->w, (int)d, (float)f->w->conf.norm_eps);
+    }
+}
+
+static void norm(struct infer *f, const float *w, int n_row, bool embed)
+{
+    struct norm_job j = { f, w, n_row, embed };
+    pool_run(f->pool, (size_t)(n_row + ROWS_AN_ITEM - 1) / ROWS_AN_ITEM, norm_item, &j);
+}
+
+static void rotate(float *out, const float *x, const float *cosine, const float *sine, int d_head,
+                   float scale)
+{
+    int half = d_head / 2;
+    for (int i = 0; i < half; i++) {
+        float a = x[i], b = x[i + half];
+        out[i] = (a * cosine[i] - b * sine[i]) * scale;
+        out[i + half] = (b * cosine[i] + a * sine[i]) * scale;
+    }
+}
+
+/* Rotates queries and keys of a few rows, and puts keys and values into the cache. */
+static void rope_item(void *job, size_t item, int thread)
+{
+    struct infer *f = job;
+    const struct model_conf *c = &f->w->conf;
+    (void)thread;
+    int d = c->d_head, n_qkv = (c->n_head + 2 * c->n_kv_head) * d;
+    float scale = 1.0f / sqrtf((float)d), key[1024];
+    uint16_t half[1024];
+    assert(d <= (int)N_OF(key));
+    for (int r = (int)item * ROWS_AN_ITEM; r < f->n_row && r < ((int)item + 1) * ROWS_AN_ITEM;
+         r++) {
+        const float *from = f->qkv + (size_t)r * (size_t)n_qkv;
+        int pos = f->row[r].pos, in_block = pos % DECODE_BLOCK;
+        const float *cosine = f->cos + (size_t)pos * (size_t)(d / 2);
+        const float *sine = f->sin + (size_t)pos * (size_t)(d / 2);
+        for (int h = 0; h < c->n_head; h++, from += d)
+            rotate(f->q + ((size_t)r * (size_t)c->n_head + (size_t)h) * (size_t)f->d_pad, from,
+                   cosine, sine, d, scale);
+        uint16_t *block = f->row[r].block[pos / DECODE_BLOCK];
+        size_t size = (size_t)2 * (size_t)f->d_pad * DECODE_BLOCK;
+        uint16_t *at = block + (size_t)f->l * (size_t)c->n_kv_head * size;
+        for (int h = 0; h < c->n_kv_head; h++, from += d) {
+            rotate(key, from, cosine, sine, d, 1);
+            f->k->to_f16(half, key, d);
+            for (int i = 0; i < d; i++)
+                at[(size_t)h * size + (size_t)i * DECODE_BLOCK + (size_t)in_block] = half[i];
+        }
+        for (int h = 0; h < c->n_kv_head; h++, from += d)
+            f->k->to_f16(at + (size_t)h * size +
+                             (size_t)f->d_pad * (size_t)(DECODE_BLOCK + in_block),
+                         from, d);
+    }
+}
+
+/* One key-value head of one span: its queries, a group at a time. */
+static void attend_item(void *job, size_t item, int thread)
+{
+    struct infer *f = job;
+    const struct model_conf *c = &f->w->conf;
+    int n_kv = c->n_kv_head, n_rep = c->n_head / n_kv, kv = (int)(item % (size_t)n_kv);
+    const struct span *s = &f->span[item / (size_t)n_kv];
+    size_t offset =
+        ((size_t)f->l * (size_t)n_kv + (size_t)kv) * 2 * (size_t)f->d_pad * DECODE_BLOCK;
+    float *out[MAX_GROUP];
+    const float *q[MAX_GROUP];
+    int n_pos[MAX_GROUP], n = 0;
+    for (int i = 0; i < s->n * n_rep; i++) {
+        int r = s->row + i / n_rep, h = kv * n_rep + i % n_rep;
+        size_t at = ((size_t)r * (size_t)c->n_head + (size_t)h) * (size_t)f->d_pad;
+        out[n] = f->attn + at;
+        q[n] = f->q + at;
+        n_pos[n++] = f->row[r].pos + 1;
+        if (n == f->k->n_attn_rows || i + 1 == s->n * n_rep) {
+            f->k->attend(out, q, n_pos, n, f->row[r].block, offset, f->d_pad, f->scores[thread]);
+            n = 0;
+        }
+    }
+}
+
+static void make_spans(struct infer *f)
+{
+    f->n_span = 0;
+    for (int r = 0; r < f->n_row; r++) {
+        struct span *s = f->n_span ? &f->span[f->n_span - 1] : NULL;
+        if (s && f->row[s->row].block == f->row[r].block && s->n < TOKENS_AN_ITEM)
+            s->n++;
+        else
+            f->span[f->n_span++] = (struct span){ r, 1 };
+    }
+}
+
+/* The rows that want logits move to the front of x. */
+static int gather(struct infer *f)
+{
+    int n = 0;
+    size_t d = (size_t)f->w->conf.d_model;
+    for (int r = 0; r < f->n_row; r++)
+        if (f->row[r].logits) {
+            memmove(f->x + (size_t)n * d, f->x + (size_t)r * d, d * sizeof *f->x);
+            n++;
+        }
+    assert(n <= f->max_logits);
+    return n;
+}
+
+float *infer_forward(struct infer *f, const struct infer_row *row, int n_row)
+{
+    assert(n_row > 0 && n_row <= f->max_rows);
+    size_t n_item = (size_t)(n_row + ROWS_AN_ITEM - 1) / ROWS_AN_ITEM;
+    f->row = row;
+    f->n_row = n_row;
+    make_spans(f);
+    for (f->l = 0; f->l < f->w->conf.n_layer; f->l++) {
+        struct layer *l = &f->layer[f->l];
+        norm(f, l->norm_attn, n_row, f->l == 0);
+        product(f, &l->qkv, f->h, n_row, f->qkv, DECODE_STORE);
+        pool_run(f->pool, n_item, rope_item, f);
+        pool_run(f->pool, (size_t)f->n_span * (size_t)f->w->conf.n_kv_head, attend_item, f);
+        product(f, &l->o, f->attn, n_row, f->x, DECODE_ADD);
+        norm(f, l->norm_ffn, n_row, false);
+        product(f, &l->gate_up, f->h, n_row, f->act, DECODE_SWIGLU);
+        product(f, &l->down, f->act, n_row, f->x, DECODE_ADD);
+    }
+    int n = gather(f);
+    if (n > 0) {
+        norm(f, f->norm, n, false);
+        product(f, &f->head, f->h, n, f->logits, DECODE_STORE);
+    }
+    return f->logits;
+}

@@ -1,0 +1,36 @@
+/*
+ * model/infer.h - the forward pass of generation: any rows of any sequences through the network at once.
+ *
+ * A row is one token of one sequence at its position. Rows of one sequence stand together, ascending; the
+ * positions before the first have been through an earlier call or come from a shared block. Each layer
+ * writes all keys and values before it attends, so a row may rely on blocks that other rows of the same
+ * call fill. What comes out of a row depends on its own sequence alone, to the bit.
+ *
+ * Threads: one call at a time; it uses the pool inside.
+ */
+#ifndef MIXLAW_MODEL_INFER_H
+#define MIXLAW_MODEL_INFER_H
+
+#include "base/pool.h"
+#include "model/weights.h"
+
+struct infer_row {
+    uint32_t tok;
+    int pos;
+    uint16_t *const *block; /* of its sequence */
+    bool logits;            /* wanted: for the last tokens of prompts and all new ones */
+};
+
+struct infer;
+
+/* Keeps w (for embedding rows) and pool. max_rows: rows a call; max_logits: of them with logits. */
+struct infer *infer_new(const struct weights *w, struct pool *pool, int max_seq_len, int max_rows,
+                        int max_logits);
+void infer_free(struct infer *f);               /* NULL is fine */
+size_t infer_block_elem(const struct infer *f); /* halves a block of the cache has */
+const char *infer_kernels(const struct infer *f);
+
+/* Returns logits [number of rows that want them][vocab_size], in row order, valid until the next call. */
+float *infer_forward(struct infer *f, const struct infer_row *row, int n_row);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * model/kvcache.h - keys and values in blocks of 32 positions that sequences share.
+ *
+ * A full block of prompt tokens is known by the digest of all tokens up to its end: a sequence whose
+ * prompt begins alike takes the same block instead of computing it. Blocks are counted by users; one that
+ * nobody uses any more stays findable until its memory is needed (least recently used first).
+ *
+ * Whoever finds no block makes one and fills it. Others may take it before it is full, and must then not
+ * compute past `n_filled` (see kv_seq_ready).
+ *
+ * Threads: one at a time.
+ */
+#ifndef MIXLAW_MODEL_KVCACHE_H
+#define MIXLAW_MODEL_KVCACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+
+enum { KV_BLOCK = 32 }; /* positions */
+
+struct kv_block {
+    uint16_t *data; /* all layers and heads; see backend/cpu/decode.h */
+    int n_user, n_filled;
+    bool known; /* in the table under key */
+    struct digest key;
+    struct kv_block *chain;         /* in its row of the table */
+    struct kv_block *older, *newer; /* among the unused */
+};
+
+struct kv_seq {
+    struct kv_block **block;
+    uint16_t **data; /* block[i]->data, as the kernels want it */
+    int n_block;
+    int n_shared; /* of them taken over at the beginning, not to be written */
+};
+
+struct kvcache;
+struct kvcache *kvcache_new(size_t n_block_elem, int max_blocks);
+void kvcache_free(struct kvcache *c); /* NULL is fine */
+
+/* Blocks for n_pos positions. The first n_prompt - 1 tokens may come from others: returns how many
+ * positions need no computing here. False: no room now, nothing taken. */
+bool kv_seq_open(struct kvcache *c, struct kv_seq *s, const uint32_t *tok, int n_prompt, int n_pos,
+                 int *n_have);
+void kv_seq_close(struct kvcache *c, struct kv_seq *s);
+
+/* Are all positions before pos computed, or computed in this very step by their owner? */
+bool kv_seq_ready(const struct kv_seq *s, int pos);
+/* Position pos will be written in this step. */
+void kv_seq_fill(struct kv_seq *s, int pos);
+
+#endif
