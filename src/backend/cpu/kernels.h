@@ -24,11 +24,11 @@ struct tile {
 };
 
 struct adam_coef {
-    float grad_scale; /* of clipping */
-    float decay;      /* 1 - lr * weight_decay */
-    float beta1, beta2, eps;
-    float step_size;   /* lr / (1 - beta1^t) */
-    float inv_sqrt_c2; /* 1 / sqrt(1 - beta2^t) */
+    float grad_scale;                      /* of clipping */
+    float decay;                           /* 1 - lr * weight_decay */
+    float beta1, beta2, rest1, rest2, eps; /* rest: 1 - beta */
+    float step_size;                       /* lr / (1 - beta1^t) */
+    float inv_sqrt_c2;                     /* 1 / sqrt(1 - beta2^t) */
 };
 
 struct kernels {

@@ -398,9 +398,8 @@ static double sumsq(const float *x, size_t n)
 static void adamw(float *p, float *g, float *m, float *v, size_t n, const struct adam_coef *c)
 {
     vf gs = v_set1(c->grad_scale), decay = v_set1(c->decay), b1 = v_set1(c->beta1),
-       b2 = v_set1(c->beta2), a1 = v_set1(1.0f - c->beta1), a2 = v_set1(1.0f - c->beta2),
-       eps = v_set1(c->eps), step = v_set1(c->step_size), ic2 = v_set1(c->inv_sqrt_c2),
-       zero = v_set1(0);
+       b2 = v_set1(c->beta2), a1 = v_set1(c->rest1), a2 = v_set1(c->rest2), eps = v_set1(c->eps),
+       step = v_set1(c->step_size), ic2 = v_set1(c->inv_sqrt_c2), zero = v_set1(0);
     while (n > 0) {
         int part = n < 65536 ? (int)n : 65536;
         FOR_VECTORS(part, {

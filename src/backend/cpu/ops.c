@@ -1,0 +1,359 @@
+/*
+ * backend/cpu/ops.c - the CPU backend: the table of operations over gemm.c, attn.c, loss.c and the kernels.
+ *
+ * Row-wise operations share out blocks of 32 rows. Sums over rows (the gains' gradients) are taken within a
+ * block and then over blocks in order.
+ */
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/cpu/attn.h"
+#include "backend/cpu/gemm.h"
+#include "backend/cpu/host.h"
+#include "backend/cpu/loss.h"
+#include "base/mem.h"
+
+enum { ROWS = 32, EMBED_PARTS = 16 };
+#define SPAN ((size_t)32768) /* elements of one optimizer item */
+
+struct cpu_backend {
+    struct backend base;
+    struct cpu *cpu;
+};
+
+struct weight {
+    struct tensor w;
+    struct packed fwd, bwd;
+};
+
+static struct cpu *cpu_of(struct backend *b)
+{
+    return ((struct cpu_backend *)b)->cpu;
+}
+
+static size_t n_items(size_t n, size_t size)
+{
+    return (n + size - 1) / size;
+}
+
+static void cpu_backend_close(struct backend *b)
+{
+    cpu_close(cpu_of(b));
+    free(b);
+}
+
+static struct weight *weight_new(struct backend *b, struct tensor w)
+{
+    (void)b;
+    struct weight *h = NEW(struct weight);
+    h->w = w;
+    return h;
+}
+
+static void weight_free(struct backend *b, struct weight *w)
+{
+    (void)b;
+    if (!w)
+        return;
+    packed_release(&w->fwd);
+    packed_release(&w->bwd);
+    free(w);
+}
+
+static void weights_ready(struct backend *b, struct weight *w, bool for_gradients)
+{
+    int n_out = (int)w->w.dim[0], n_in = (int)w->w.dim[1];
+    pack_weight(cpu_of(b), &w->fwd, host_f32(w->w), n_out, n_in);
+    if (for_gradients)
+        pack_weight_t(cpu_of(b), &w->bwd, host_f32(w->w), n_in, n_out);
+}
+
+/* One description for all row-wise operations; each uses what it needs. */
+struct row_job {
+    const struct kernels *k;
+    size_t n, d;
+    float *out, *out2;
+    const float *x, *y, *g;
+    float eps;
+    const uint32_t *tok;
+    size_t n_vocab;
+};
+
+static void embed_bwd_item(void *arg, size_t item, int thread)
+{
+    const struct row_job *j = arg;
+    (void)thread; /* an item owns a range of rows and takes the tokens in order */
+    size_t lo = j->n_vocab * item / EMBED_PARTS, hi = j->n_vocab * (item + 1) / EMBED_PARTS;
+    for (size_t i = 0; i < j->n; i++)
+        if (j->tok[i] >= lo && j->tok[i] < hi)
+            j->k->add(j->out + j->tok[i] * j->d, j->x + i * j->d, j->d);
+}
+
+static void embed_bwd(struct backend *b, struct tensor dtable, struct tensor dout,
+                      struct tensor tok)
+{
+    struct cpu *c = cpu_of(b);
+    struct row_job j = { .k = c->k,
+                         .n = tok.dim[0],
+                         .d = dtable.dim[1],
+                         .out = host_f32(dtable),
+                         .x = host_f32(dout),
+                         .tok = host_u32(tok),
+                         .n_vocab = dtable.dim[0] };
+    pool_run(c->pool, EMBED_PARTS, embed_bwd_item, &j);
+}
+
+#define FOR_ROWS(r) for (size_t r = item * ROWS; r < j->n && r < (item + 1) * ROWS; r++)
+
+static void rmsnorm_item(void *arg, size_t item, int thread)
+{
+    const struct row_job *j = arg;
+    (void)thread;
+    FOR_ROWS(r)
+    j->k->rmsnorm(j->out + r * j->d, j->x + r * j->d, j->g, (int)j->d, j->eps);
+}
+
+static void rmsnorm(struct backend *b, struct tensor out, struct tensor x, struct tensor g,
+                    float eps)
+{
+    struct cpu *c = cpu_of(b);
+    struct row_job j = { .k = c->k,
+                         .n = x.dim[0],
+                         .d = x.dim[1],
+                         .out = host_f32(out),
+                         .x = host_f32(x),
+                         .g = host_f32(g),
+                         .eps = eps };
+    pool_run(c->pool, n_items(j.n, ROWS), rmsnorm_item, &j);
+}
+
+static void rmsnorm_bwd_item(void *arg, size_t item, int thread)
+{
+    const struct row_job *j = arg;
+    (void)thread;
+    float *dg = j->out2 + item * j->d;
+    memset(dg, 0, j->d * sizeof *dg);
+    FOR_ROWS(r)
+    j->k->rmsnorm_bwd(j->out + r * j->d, dg, j->y + r * j->d, j->x + r * j->d, j->g, (int)j->d,
+                      j->eps);
+}
+
+static void rmsnorm_bwd(struct backend *b, struct tensor dx, struct tensor dg, struct tensor dy,
+                        struct tensor x, struct tensor g, float eps)
+{
+    struct cpu *c = cpu_of(b);
+    struct row_job j = { .k = c->k,
+                         .n = x.dim[0],
+                         .d = x.dim[1],
+                         .out = host_f32(dx),
+                         .y = host_f32(dy),
+                         .x = host_f32(x),
+                         .g = host_f32(g),
+                         .eps = eps };
+    size_t n = n_items(j.n, ROWS);
+    j.out2 = cpu_shared(c, SHARED_A, n * j.d);
+    pool_run(c->pool, n, rmsnorm_bwd_item, &j);
+    for (size_t i = 0; i < n; i++)
+        c->k->add(host_f32(dg), j.out2 + i * j.d, j.d);
+}
+
+static void linear(struct backend *b, struct tensor out, struct tensor x, const struct weight *w,
+                   struct tensor from)
+{
+    size_t n_out = w->w.dim[0];
+    assert(x.dim[1] == w->w.dim[1] && out.dim[1] == n_out);
+    product(cpu_of(b), host_f32(out), n_out, host_f32(x), x.dim[1], (int)x.dim[0], &w->fwd,
+            host_f32(from), n_out);
+}
+
+static void linear_dgrad(struct backend *b, struct tensor dx, struct tensor dy,
+                         const struct weight *w)
+{
+    size_t n_in = w->w.dim[1];
+    assert(w->bwd.panels && dy.dim[1] == w->w.dim[0] && dx.dim[1] == n_in);
+    product(cpu_of(b), host_f32(dx), n_in, host_f32(dy), dy.dim[1], (int)dy.dim[0], &w->bwd, NULL,
+            0);
+}
+
+static void linear_wgrad(struct backend *b, struct tensor dw, struct tensor dy, struct tensor x)
+{
+    assert(dw.dim[0] == dy.dim[1] && dw.dim[1] == x.dim[1]);
+    product_wgrad(cpu_of(b), host_f32(dw), host_f32(dy), dy.dim[1], host_f32(x), x.dim[1],
+                  (int)x.dim[0], (int)dw.dim[0], (int)dw.dim[1]);
+}
+
+static void swiglu_item(void *arg, size_t item, int thread)
+{
+    const struct row_job *j = arg;
+    (void)thread;
+    FOR_ROWS(r)
+    j->k->swiglu(j->out + r * j->d, j->x + 2 * r * j->d, (int)j->d);
+}
+
+static void swiglu(struct backend *b, struct tensor out, struct tensor gu)
+{
+    struct cpu *c = cpu_of(b);
+    struct row_job j = {
+        .k = c->k, .n = out.dim[0], .d = out.dim[1], .out = host_f32(out), .x = host_f32(gu)
+    };
+    pool_run(c->pool, n_items(j.n, ROWS), swiglu_item, &j);
+}
+
+static void swiglu_bwd_item(void *arg, size_t item, int thread)
+{
+    const struct row_job *j = arg;
+    (void)thread;
+    FOR_ROWS(r)
+    j->k->swiglu_bwd(j->out + 2 * r * j->d, j->out2 + r * j->d, j->y + r * j->d,
+                     j->x + 2 * r * j->d, (int)j->d);
+}
+
+static void swiglu_bwd(struct backend *b, struct tensor dgu, struct tensor act, struct tensor dout,
+                       struct tensor gu)
+{
+    struct cpu *c = cpu_of(b);
+    struct row_job j = { .k = c->k,
+                         .n = dout.dim[0],
+                         .d = dout.dim[1],
+                         .out = host_f32(dgu),
+                         .out2 = host_f32(act),
+                         .y = host_f32(dout),
+                         .x = host_f32(gu) };
+    pool_run(c->pool, n_items(j.n, ROWS), swiglu_bwd_item, &j);
+}
+
+static const float *rope_sin(struct tensor rope)
+{
+    return host_f32(rope) + tensor_n(rope) / 2;
+}
+
+static void attn(struct backend *b, struct tensor out, struct tensor lse, struct tensor qkv,
+                 struct tensor rope, struct attn_shape s)
+{
+    attn_fwd(cpu_of(b), host_f32(out), host_f32(lse), host_f32(qkv), host_f32(rope), rope_sin(rope),
+             s);
+}
+
+static void attn_backward(struct backend *b, struct tensor dqkv, struct tensor dout,
+                          struct tensor qkv, struct tensor out, struct tensor lse,
+                          struct tensor rope, struct attn_shape s)
+{
+    attn_bwd(cpu_of(b), host_f32(dqkv), host_f32(dout), host_f32(qkv), host_f32(out), host_f32(lse),
+             host_f32(rope), rope_sin(rope), s);
+}
+
+static void loss_only(struct backend *b, struct tensor losses, struct tensor h,
+                      const struct weight *w, struct tensor target)
+{
+    head_loss(cpu_of(b), host_f32(losses), NULL, NULL, host_f32(h), (int)h.dim[0], &w->fwd, NULL,
+              host_u32(target), 0);
+}
+
+static void loss_bwd(struct backend *b, struct tensor losses, struct tensor dh, struct tensor dw,
+                     struct tensor h, const struct weight *w, struct tensor target, float scale)
+{
+    assert(w->bwd.panels);
+    head_loss(cpu_of(b), host_f32(losses), host_f32(dh), host_f32(dw), host_f32(h), (int)h.dim[0],
+              &w->fwd, &w->bwd, host_u32(target), scale);
+}
+
+struct span_job {
+    const struct kernels *k;
+    size_t n;
+    double *part;
+    float *p, *g, *m, *v;
+    struct adam_coef coef;
+};
+
+static size_t span_n(const struct span_job *j, size_t item)
+{
+    size_t left = j->n - item * SPAN;
+    return left < SPAN ? left : SPAN;
+}
+
+static void sumsq_item(void *arg, size_t item, int thread)
+{
+    const struct span_job *j = arg;
+    (void)thread;
+    j->part[item] = j->k->sumsq(j->g + item * SPAN, span_n(j, item));
+}
+
+static void sumsq(struct backend *b, struct tensor out, struct tensor x)
+{
+    struct cpu *c = cpu_of(b);
+    struct span_job j = { .k = c->k, .n = tensor_n(x), .g = host_f32(x) };
+    size_t n = n_items(j.n, SPAN);
+    j.part = (double *)cpu_shared(c, SHARED_A, 2 * n);
+    pool_run(c->pool, n, sumsq_item, &j);
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += j.part[i];
+    *host_f64(out) = sum;
+}
+
+static void adamw_item(void *arg, size_t item, int thread)
+{
+    const struct span_job *j = arg;
+    (void)thread;
+    size_t at = item * SPAN;
+    j->k->adamw(j->p + at, j->g + at, j->m + at, j->v + at, span_n(j, item), &j->coef);
+}
+
+static void adamw(struct backend *b, struct tensor p, struct tensor g, struct tensor m,
+                  struct tensor v, struct tensor grad_sumsq, const struct adamw_step *s)
+{
+    struct cpu *c = cpu_of(b);
+    struct span_job j = { .k = c->k, .n = tensor_n(p) };
+    j.p = host_f32(p);
+    j.g = host_f32(g);
+    j.m = host_f32(m);
+    j.v = host_f32(v);
+    host_adam_coef(&j.coef, sqrt(*host_f64(grad_sumsq)), s);
+    pool_run(c->pool, n_items(j.n, SPAN), adamw_item, &j);
+}
+
+static const struct backend_ops ops = {
+    .close = cpu_backend_close,
+    .sync = host_sync,
+    .alloc = host_alloc,
+    .free = host_free,
+    .upload = host_upload,
+    .download = host_download,
+    .zero = host_zero,
+    .weight_new = weight_new,
+    .weight_free = weight_free,
+    .weights_ready = weights_ready,
+    .embed = host_embed,
+    .embed_bwd = embed_bwd,
+    .rmsnorm = rmsnorm,
+    .rmsnorm_bwd = rmsnorm_bwd,
+    .linear = linear,
+    .linear_dgrad = linear_dgrad,
+    .linear_wgrad = linear_wgrad,
+    .swiglu = swiglu,
+    .swiglu_bwd = swiglu_bwd,
+    .attn = attn,
+    .attn_bwd = attn_backward,
+    .head_loss = loss_only,
+    .head_loss_bwd = loss_bwd,
+    .sumsq = sumsq,
+    .adamw = adamw,
+};
+
+enum st backend_cpu_open(struct backend **out, int n_threads, enum precision p, struct err *err)
+{
+    struct cpu *c;
+    *out = NULL;
+    enum st st = cpu_open(&c, n_threads, p, err);
+    if (st < 0)
+        return st;
+    struct cpu_backend *b = NEW(struct cpu_backend);
+    b->base.ops = &ops;
+    b->cpu = c;
+    snprintf(b->base.name, sizeof b->base.name, "cpu/%s %s", c->k->name, c->bf16 ? "bf16" : "fp32");
+    *out = &b->base;
+    return ST_OK;
+}

@@ -1,0 +1,283 @@
+/*
+ * model/checkpoint.c - Hugging Face folders out and in, and the state file for exact resume.
+ *
+ * The state file: 8 bytes "MXLSTATE", then little-endian words of 8 bytes: version, number of parameters,
+ * optimizer step, digest of the configuration (2); then parameters, first and second moments as floats;
+ * then the digest (2 words) of all before it.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "model/hf.h"
+#include "model/state.h"
+
+/* Floats go to files as they are in memory. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files here are little-endian");
+
+static struct js *safetensors_header(const struct params *p)
+{
+    struct js *o = js_object(), *meta = js_object();
+    js_put_text(meta, "format", "pt");
+    js_put(o, "__metadata__", meta);
+    for (size_t i = 0; i < p->n_row; i++) {
+        const struct param *r = &p->row[i];
+        struct js *e = js_object(), *shape = js_array(), *range = js_array();
+        js_put_text(e, "dtype", "F32");
+        for (int k = 0; k < r->n_dim; k++)
+            js_push_whole(shape, (int64_t)r->dim[k]);
+        js_put(e, "shape", shape);
+        js_push_whole(range, (int64_t)(r->offset * 4));
+        js_push_whole(range, (int64_t)((r->offset + r->n) * 4));
+        js_put(e, "data_offsets", range);
+        js_put(o, r->name, e);
+    }
+    return o;
+}
+
+static enum st write_all(FILE *f, const void *bytes, size_t n, const char *path, struct err *err)
+{
+    if (fwrite(bytes, 1, n, f) != n)
+        return err_set(err, ST_IO, "cannot write '%s': %s", path, strerror(errno));
+    return ST_OK;
+}
+
+static enum st save_weights(struct model *m, const char *path, struct err *err)
+{
+    struct outfile f = { 0 };
+    struct strbuf header = { 0 };
+    uint8_t length[8];
+    float *value = xmalloc(m->params.n * sizeof *value);
+    m->b->ops->download(m->b, value, m->p);
+    struct js *o = safetensors_header(&m->params);
+    js_write(o, &header);
+    while (header.n % 8) /* the data begin aligned */
+        str_addc(&header, ' ');
+    for (int i = 0; i < 8; i++)
+        length[i] = (uint8_t)((uint64_t)header.n >> 8 * i);
+    enum st st = m->b->ops->sync(m->b, err);
+    if (st == ST_OK)
+        st = outfile_open(&f, path, err);
+    if (st == ST_OK)
+        st = write_all(f.stream, length, sizeof length, path, err);
+    if (st == ST_OK)
+        st = write_all(f.stream, header.s, header.n, path, err);
+    if (st == ST_OK)
+        st = write_all(f.stream, value, m->params.n * sizeof *value, path, err);
+    if (st == ST_OK)
+        st = outfile_commit(&f, err);
+    outfile_abort(&f);
+    js_free(o);
+    str_release(&header);
+    free(value);
+    return st;
+}
+
+enum st model_save(struct model *m, const char *dir, struct err *err)
+{
+    char *weights = path_join(dir, "model.safetensors"), *config = path_join(dir, "config.json");
+    struct js *conf = model_conf_json(&m->conf);
+    enum st st = dir_make(dir, err);
+    if (st == ST_OK)
+        st = save_weights(m, weights, err);
+    if (st == ST_OK) /* last: a folder without it is not a model yet */
+        st = js_write_file(conf, config, err);
+    js_free(conf);
+    free(weights);
+    free(config);
+    return st;
+}
+
+enum st hf_conf_read(struct model_conf *out, const char *dir, struct err *err)
+{
+    char *path = path_join(dir, "config.json");
+    struct js *o = NULL;
+    enum st st = js_read_file(&o, path, err);
+    if (st == ST_OK)
+        st = hf_conf_parse(out, o, path, err);
+    js_free(o);
+    free(path);
+    return st;
+}
+
+static enum st load_param(float *value, const struct param *p, const struct safetensors *s,
+                          const char *path, struct err *err)
+{
+    const struct safetensor *t = safetensors_find(s, p->name);
+    if (!t)
+        return err_set(err, ST_FORMAT, "'%s': no tensor '%s'", path, p->name);
+    bool same = t->n_dim == p->n_dim;
+    for (int i = 0; same && i < p->n_dim; i++)
+        same = t->dim[i] == p->dim[i];
+    if (!same && p->n_dim == 2)
+        return err_set(err, ST_FORMAT, "'%s': tensor '%s' has not the shape [%zu, %zu]", path,
+                       p->name, p->dim[0], p->dim[1]);
+    if (!same)
+        return err_set(err, ST_FORMAT, "'%s': tensor '%s' has not the shape [%zu]", path, p->name,
+                       p->dim[0]);
+    if (!safetensors_read(t, value + p->offset))
+        return err_set(err, ST_UNSUPPORTED, "'%s': tensor '%s' is %s, want F32, F16 or BF16", path,
+                       p->name, t->dtype);
+    return ST_OK;
+}
+
+/* Tensors beside the table: those old exporters write along are fine, any other means another model. */
+static enum st refuse_strangers(const struct model *m, const struct safetensors *s,
+                                const char *path, struct err *err)
+{
+    for (size_t i = 0; i < safetensors_n(s); i++) {
+        const char *name = safetensors_at(s, i)->name;
+        if (params_find(&m->params, name) || str_ends(name, "rotary_emb.inv_freq") ||
+            (m->conf.tied && strcmp(name, "lm_head.weight") == 0))
+            continue;
+        return err_set(err, ST_UNSUPPORTED, "'%s': tensor '%.200s' is not part of a Llama", path,
+                       name);
+    }
+    return ST_OK;
+}
+
+static enum st load_weights(struct model *m, const char *path, struct err *err)
+{
+    struct safetensors *s;
+    enum st st = safetensors_open(&s, path, err);
+    if (st < 0)
+        return st;
+    float *value = xmalloc(m->params.n * sizeof *value);
+    st = refuse_strangers(m, s, path, err);
+    for (size_t i = 0; i < m->params.n_row && st == ST_OK; i++)
+        st = load_param(value, &m->params.row[i], s, path, err);
+    if (st == ST_OK)
+        m->b->ops->upload(m->b, m->p, value);
+    free(value);
+    safetensors_close(s);
+    return st;
+}
+
+enum st model_load(struct model **out, const char *dir, struct backend *b, struct err *err)
+{
+    struct model_conf conf;
+    struct model *m = NULL;
+    char *path = path_join(dir, "model.safetensors"),
+         *parts = path_join(dir, "model.safetensors.index.json");
+    *out = NULL;
+    enum st st = hf_conf_read(&conf, dir, err);
+    if (st == ST_OK && !file_exists(path) && file_exists(parts))
+        st = err_set(err, ST_UNSUPPORTED, "'%s': weights in several files", dir);
+    if (st == ST_OK)
+        st = model_new(&m, &conf, b, err);
+    if (st == ST_OK)
+        st = load_weights(m, path, err);
+    if (st == ST_OK) {
+        *out = m;
+        m = NULL;
+    }
+    model_free(m);
+    free(path);
+    free(parts);
+    return st;
+}
+
+/* Exact resume. */
+
+enum { STATE_VERSION = 1, N_WORDS = 6 };
+static const char magic[8] = "MXLSTATE";
+
+static struct digest conf_digest(const struct model_conf *conf)
+{
+    struct strbuf text = { 0 };
+    struct js *o = model_conf_json(conf);
+    js_write(o, &text);
+    struct digest d = digest_of(text.s, text.n);
+    js_free(o);
+    str_release(&text);
+    return d;
+}
+
+static void state_head(uint64_t head[N_WORDS], const struct model *m, uint64_t step)
+{
+    struct digest d = conf_digest(&m->conf);
+    memcpy(&head[0], magic, 8);
+    head[1] = STATE_VERSION;
+    head[2] = m->params.n;
+    head[3] = step;
+    head[4] = d.hi;
+    head[5] = d.lo;
+}
+
+enum st model_save_state(struct model *m, const char *path, uint64_t step, struct err *err)
+{
+    struct outfile f = { 0 };
+    enum st st = model_training_state(m, err);
+    if (st < 0)
+        return st;
+    const struct tensor part[] = { m->p, m->m, m->v };
+    size_t n_bytes = m->params.n * sizeof(float);
+    float *value = xmalloc(n_bytes);
+    uint64_t head[N_WORDS];
+    struct hasher *h = hasher_new();
+    state_head(head, m, step);
+    hasher_add(h, head, sizeof head);
+    if ((st = outfile_open(&f, path, err)) == ST_OK)
+        st = write_all(f.stream, head, sizeof head, path, err);
+    for (size_t i = 0; i < N_OF(part) && st == ST_OK; i++) {
+        m->b->ops->download(m->b, value, part[i]);
+        if ((st = m->b->ops->sync(m->b, err)) < 0)
+            break;
+        hasher_add(h, value, n_bytes);
+        st = write_all(f.stream, value, n_bytes, path, err);
+    }
+    struct digest d = hasher_digest(h);
+    uint64_t tail[2] = { d.hi, d.lo };
+    if (st == ST_OK)
+        st = write_all(f.stream, tail, sizeof tail, path, err);
+    if (st == ST_OK)
+        st = outfile_commit(&f, err);
+    outfile_abort(&f);
+    hasher_free(h);
+    free(value);
+    return st;
+}
+
+enum st model_load_state(struct model *m, const char *path, uint64_t *step, struct err *err)
+{
+    struct filemap map;
+    enum st st = model_training_state(m, err);
+    if (st < 0 || (st = filemap_open(&map, path, err)) < 0)
+        return st;
+    uint64_t head[N_WORDS], want[N_WORDS], tail[2];
+    size_t n_bytes = m->params.n * sizeof(float), all = sizeof head + 3 * n_bytes;
+    if (map.n_bytes < sizeof head || memcmp(map.bytes, magic, 8) != 0) {
+        st = err_set(err, ST_FORMAT, "'%s' is no training state", path);
+        goto out;
+    }
+    memcpy(head, map.bytes, sizeof head);
+    state_head(want, m, head[3]);
+    if (head[1] != STATE_VERSION || memcmp(head + 2, want + 2, sizeof head - 16) != 0) {
+        st = err_set(err, ST_FORMAT, "'%s' belongs to another model or version", path);
+        goto out;
+    }
+    if (map.n_bytes != all + sizeof tail) {
+        st = err_set(err, ST_FORMAT, "'%s' has %zu bytes, want %zu", path, map.n_bytes,
+                     all + sizeof tail);
+        goto out;
+    }
+    memcpy(tail, map.bytes + all, sizeof tail);
+    struct digest d = digest_of(map.bytes, all);
+    if (d.hi != tail[0] || d.lo != tail[1]) {
+        st = err_set(err, ST_FORMAT, "'%s' is damaged: its checksum differs", path);
+        goto out;
+    }
+    const struct tensor part[] = { m->p, m->m, m->v };
+    for (size_t i = 0; i < N_OF(part); i++)
+        m->b->ops->upload(m->b, part[i], map.bytes + sizeof head + i * n_bytes);
+    m->b->ops->zero(m->b, m->g);
+    model_changed(m);
+    *step = head[3];
+out:
+    filemap_close(&map);
+    return st;
+}

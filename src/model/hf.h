@@ -1,0 +1,43 @@
+/*
+ * model/hf.h - Hugging Face folders: config.json and model.safetensors.
+ *
+ * A safetensors file is 8 bytes of length (little-endian), a JSON header of names, types, shapes and byte
+ * ranges, then the data. The reader trusts nothing: lengths, ranges, overlaps, gaps and shapes are checked
+ * before a tensor is used. Source: the safetensors README (format section).
+ *
+ *     struct safetensors *s;
+ *     st = safetensors_open(&s, path, err);
+ *     t = safetensors_find(s, "model.norm.weight");        NULL when missing
+ *     safetensors_read(t, values);                         F32, F16 or BF16 to float
+ *     safetensors_close(s);
+ */
+#ifndef MIXLAW_MODEL_HF_H
+#define MIXLAW_MODEL_HF_H
+
+#include "model/model.h"
+
+/* o: a parsed config.json; path names it in messages. */
+MUST_USE enum st hf_conf_parse(struct model_conf *out, const struct js *o, const char *path,
+                               struct err *err);
+MUST_USE enum st hf_conf_read(struct model_conf *out, const char *dir, struct err *err);
+
+enum { SAFETENSORS_DIMS = 8 };
+struct safetensor {
+    char *name;
+    char dtype[8]; /* as in the file */
+    int n_dim;
+    uint64_t dim[SAFETENSORS_DIMS];
+    uint64_t n; /* elements */
+    const uint8_t *data;
+};
+
+struct safetensors;
+MUST_USE enum st safetensors_open(struct safetensors **out, const char *path, struct err *err);
+void safetensors_close(struct safetensors *s); /* NULL is fine */
+size_t safetensors_n(const struct safetensors *s);
+const struct safetensor *safetensors_at(const struct safetensors *s, size_t i);
+const struct safetensor *safetensors_find(const struct safetensors *s, const char *name);
+/* t->n floats; false when the type is not F32, F16 or BF16. */
+bool safetensors_read(const struct safetensor *t, float *out);
+
+#endif

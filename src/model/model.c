@@ -1,0 +1,260 @@
+/* model/model.c - a model's memory: parameters, views, weights, buffers. See model.h. */
+#include "model/state.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+
+struct tensor model_view(const struct model *m, struct tensor all, const struct param *p)
+{
+    (void)m;
+    return tensor_part(all, p->offset, p->dim[0], p->n_dim == 2 ? p->dim[1] : 0);
+}
+
+/* Rows a..b of a layer as one matrix: they are neighbours with equal numbers of columns. */
+static struct tensor group_view(struct tensor all, const struct param *a, const struct param *b)
+{
+    size_t n = b->offset + b->n - a->offset;
+    return tensor_part(all, a->offset, n / a->dim[1], a->dim[1]);
+}
+
+static struct layer *layer_views(const struct model *m, struct tensor all)
+{
+    struct layer *view = NEW_ARRAY(struct layer, (size_t)m->conf.n_layer);
+    for (int l = 0; l < m->conf.n_layer; l++) {
+        const struct param *row = params_layer(&m->params, l, 0);
+        view[l] = (struct layer){ .norm1 = model_view(m, all, &row[P_NORM1]),
+                                  .qkv = group_view(all, &row[P_Q], &row[P_V]),
+                                  .o = model_view(m, all, &row[P_O]),
+                                  .norm2 = model_view(m, all, &row[P_NORM2]),
+                                  .gate_up = group_view(all, &row[P_GATE], &row[P_UP]),
+                                  .down = model_view(m, all, &row[P_DOWN]) };
+    }
+    return view;
+}
+
+static enum st alloc(struct model *m, struct tensor *t, struct err *err)
+{
+    return m->b->ops->alloc(m->b, t, err);
+}
+
+enum st model_new(struct model **out, const struct model_conf *conf, struct backend *b,
+                  struct err *err)
+{
+    *out = NULL;
+    enum st st = model_conf_check(conf, err);
+    if (st < 0)
+        return st;
+    struct model *m = NEW(struct model);
+    m->conf = *conf;
+    m->b = b;
+    params_build(&m->params, conf);
+    m->p = tensor_1d(DTYPE_F32, m->params.n);
+    m->sumsq = tensor_1d(DTYPE_F64, 1);
+    if ((st = alloc(m, &m->p, err)) < 0 || (st = alloc(m, &m->sumsq, err)) < 0)
+        goto out;
+    m->layer = layer_views(m, m->p);
+    m->weights = NEW_ARRAY(struct layer_weights, (size_t)conf->n_layer);
+    for (int l = 0; l < conf->n_layer; l++)
+        m->weights[l] = (struct layer_weights){
+            .qkv = b->ops->weight_new(b, m->layer[l].qkv),
+            .o = b->ops->weight_new(b, m->layer[l].o),
+            .gate_up = b->ops->weight_new(b, m->layer[l].gate_up),
+            .down = b->ops->weight_new(b, m->layer[l].down),
+        };
+    m->head = b->ops->weight_new(b, model_view(m, m->p, params_head(&m->params, conf)));
+    *out = m;
+    m = NULL;
+out:
+    model_free(m);
+    return st;
+}
+
+static void act_release(struct model *m)
+{
+    struct act *a = &m->act;
+    struct tensor *t[] = { &a->tok, &a->target, &a->losses, &a->x,    &a->mid,
+                           &a->qkv, &a->att,    &a->gu,     &a->lse,  &a->h,
+                           &a->ff,  &a->dx,     &a->dh,     &a->dqkv, &a->dff };
+    for (size_t i = 0; i < N_OF(t); i++)
+        m->b->ops->free(m->b, t[i]);
+    *a = (struct act){ 0 };
+}
+
+void model_free(struct model *m)
+{
+    if (!m)
+        return;
+    const struct backend_ops *ops = m->b->ops;
+    if (m->weights)
+        for (int l = 0; l < m->conf.n_layer; l++) {
+            ops->weight_free(m->b, m->weights[l].qkv);
+            ops->weight_free(m->b, m->weights[l].o);
+            ops->weight_free(m->b, m->weights[l].gate_up);
+            ops->weight_free(m->b, m->weights[l].down);
+        }
+    ops->weight_free(m->b, m->head);
+    act_release(m);
+    struct tensor *t[] = { &m->p, &m->g, &m->m, &m->v, &m->sumsq, &m->rope };
+    for (size_t i = 0; i < N_OF(t); i++)
+        ops->free(m->b, t[i]);
+    params_release(&m->params);
+    free(m->layer);
+    free(m->dlayer);
+    free(m->weights);
+    free(m);
+}
+
+const struct model_conf *model_config(const struct model *m)
+{
+    return &m->conf;
+}
+
+void model_init(struct model *m, uint64_t seed)
+{
+    float *value = xmalloc(m->params.n * sizeof *value);
+    for (size_t i = 0; i < m->params.n_row; i++) {
+        const struct param *p = &m->params.row[i];
+        double std = 0.02;
+        if (p->init == INIT_RESIDUAL)
+            std /= sqrt(2.0 * m->conf.n_layer);
+        struct rng r; /* one stream a tensor: shapes of others do not disturb it */
+        rng_init(&r, seed, p->name, 0);
+        for (size_t j = 0; j < p->n; j++)
+            value[p->offset + j] = p->init == INIT_ONE ? 1 : (float)(std * rng_normal(&r));
+    }
+    m->b->ops->upload(m->b, m->p, value);
+    free(value);
+    model_changed(m);
+}
+
+void model_changed(struct model *m)
+{
+    m->ready = m->ready_for_gradients = false;
+}
+
+enum st model_weights(struct model *m, bool for_gradients, struct err *err)
+{
+    struct backend *b = m->b;
+    if (for_gradients ? !m->ready_for_gradients : !m->ready) {
+        for (int l = 0; l < m->conf.n_layer; l++) {
+            b->ops->weights_ready(b, m->weights[l].qkv, for_gradients);
+            b->ops->weights_ready(b, m->weights[l].o, for_gradients);
+            b->ops->weights_ready(b, m->weights[l].gate_up, for_gradients);
+            b->ops->weights_ready(b, m->weights[l].down, for_gradients);
+        }
+        b->ops->weights_ready(b, m->head, for_gradients);
+        m->ready = true;
+        m->ready_for_gradients = for_gradients;
+    }
+    return b->ops->sync(b, err);
+}
+
+enum st model_training_state(struct model *m, struct err *err)
+{
+    if (m->dlayer)
+        return ST_OK;
+    struct tensor *t[] = { &m->g, &m->m, &m->v };
+    for (size_t i = 0; i < N_OF(t); i++) {
+        *t[i] = tensor_1d(DTYPE_F32, m->params.n);
+        enum st st = alloc(m, t[i], err);
+        if (st < 0)
+            return err_in(err, st, "memory of the optimizer");
+    }
+    m->dlayer = layer_views(m, m->g);
+    return ST_OK;
+}
+
+/* As Hugging Face computes them, in single precision. */
+static enum st rope_reserve(struct model *m, int seq_len, struct err *err)
+{
+    size_t half = (size_t)m->conf.d_head / 2, len = (size_t)seq_len;
+    if (m->rope_len >= len)
+        return ST_OK;
+    m->b->ops->free(m->b, &m->rope);
+    m->rope = tensor_2d(DTYPE_F32, 2 * len, half);
+    enum st st = alloc(m, &m->rope, err);
+    if (st < 0)
+        return st;
+    float *table = xmalloc(2 * len * half * sizeof *table);
+    for (size_t i = 0; i < half; i++) {
+        float power = (float)(2 * i) / (float)m->conf.d_head;
+        float freq = 1.0f / (float)pow(m->conf.rope_theta, (double)power);
+        for (size_t t = 0; t < len; t++) {
+            float angle = (float)t * freq;
+            table[t * half + i] = (float)cos((double)angle);
+            table[(len + t) * half + i] = (float)sin((double)angle);
+        }
+    }
+    m->b->ops->upload(m->b, m->rope, table);
+    free(table);
+    m->rope_len = len;
+    return ST_OK;
+}
+
+enum st act_reserve(struct model *m, size_t n_tok, int seq_len, bool gradients, struct err *err)
+{
+    struct act *a = &m->act;
+    const struct model_conf *c = &m->conf;
+    enum st st = rope_reserve(m, seq_len, err);
+    if (st < 0 || (a->n_tok >= n_tok && a->gradients >= gradients))
+        return st;
+    size_t n = n_tok > a->n_tok ? n_tok : a->n_tok, d = (size_t)c->d_model, ff = (size_t)c->d_ff;
+    gradients = gradients || a->gradients;
+    act_release(m);
+    size_t slots = gradients ? (size_t)c->n_layer : 1, heads = (size_t)c->n_head,
+           width = heads * (size_t)c->d_head,
+           qkv = width + 2 * (size_t)c->n_kv_head * (size_t)c->d_head;
+    size_t grad_rows = gradients ? n : 0;
+    const struct {
+        struct tensor *t;
+        struct tensor shape;
+    } row[] = {
+        { &a->tok, tensor_1d(DTYPE_U32, n) },
+        { &a->target, tensor_1d(DTYPE_U32, n) },
+        { &a->losses, tensor_1d(DTYPE_F32, n) },
+        { &a->x, tensor_2d(DTYPE_F32, (gradients ? slots + 1 : 2) * n, d) },
+        { &a->mid, tensor_2d(DTYPE_F32, slots * n, d) },
+        { &a->qkv, tensor_2d(DTYPE_F32, slots * n, qkv) },
+        { &a->att, tensor_2d(DTYPE_F32, slots * n, width) },
+        { &a->gu, tensor_2d(DTYPE_F32, slots * n, 2 * ff) },
+        { &a->lse, tensor_2d(DTYPE_F32, slots * n, heads) },
+        { &a->h, tensor_2d(DTYPE_F32, n, d) },
+        { &a->ff, tensor_2d(DTYPE_F32, n, ff) },
+        { &a->dx, tensor_2d(DTYPE_F32, grad_rows, d) },
+        { &a->dh, tensor_2d(DTYPE_F32, grad_rows, d > width ? d : width) },
+        { &a->dqkv, tensor_2d(DTYPE_F32, grad_rows, qkv) },
+        { &a->dff, tensor_2d(DTYPE_F32, grad_rows, ff) },
+    };
+    for (size_t i = 0; i < N_OF(row); i++) {
+        *row[i].t = row[i].shape;
+        if ((st = alloc(m, row[i].t, err)) < 0)
+            return err_in(err, st, "memory of %zu tokens' activations", n);
+    }
+    a->n_tok = n;
+    a->gradients = gradients;
+    return ST_OK;
+}
+
+enum st model_get_param(struct model *m, const char *name, bool grad, float **out, size_t *n,
+                        struct err *err)
+{
+    const struct param *p = params_find(&m->params, name);
+    *out = NULL;
+    *n = 0;
+    if (!p)
+        return err_set(err, ST_USAGE, "model has no parameter '%s'", name);
+    if (grad && !m->dlayer)
+        return err_set(err, ST_USAGE, "there are no gradients yet");
+    enum st st = m->b->ops->sync(m->b, err);
+    if (st < 0)
+        return st;
+    *out = xmalloc(p->n * sizeof **out);
+    *n = p->n;
+    m->b->ops->download(m->b, *out, model_view(m, grad ? m->g : m->p, p));
+    return m->b->ops->sync(m->b, err);
+}

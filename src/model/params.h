@@ -1,0 +1,43 @@
+/*
+ * model/params.h - the one table of parameters: name, shape, initialisation, decay, place.
+ *
+ * Names are Hugging Face's. All parameters lie in one array in the table's order; query, key and value
+ * of a layer are neighbours there, and so are gate and up, so that each group is one matrix for products.
+ */
+#ifndef MIXLAW_MODEL_PARAMS_H
+#define MIXLAW_MODEL_PARAMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "model/model.h"
+
+enum init { INIT_ONE, INIT_NORMAL, INIT_RESIDUAL /* scaled by 1/sqrt(2 n_layer) */ };
+
+struct param {
+    char name[64];
+    size_t offset, n; /* elements in the array of all */
+    int n_dim;
+    size_t dim[2];
+    enum init init;
+    bool decays; /* by weight decay: the matrices, but neither embedding nor a tied head */
+};
+
+struct params {
+    struct param *row; /* final; layers in order, each PARAMS_A_LAYER rows */
+    size_t n_row;
+    size_t n; /* elements in all */
+};
+
+/* Rows of a layer, in order; a layer's first row is PARAM_LAYER0 + PARAMS_A_LAYER * layer. */
+enum { PARAM_EMBED, PARAM_LAYER0 };
+enum { P_NORM1, P_Q, P_K, P_V, P_O, P_NORM2, P_GATE, P_UP, P_DOWN, PARAMS_A_LAYER };
+
+void params_build(struct params *p, const struct model_conf *conf); /* conf was checked */
+void params_release(struct params *p);
+const struct param *params_find(const struct params *p, const char *name); /* or NULL */
+const struct param *params_layer(const struct params *p, int layer, int which);
+const struct param *params_final_norm(const struct params *p, const struct model_conf *conf);
+const struct param *params_head(const struct params *p, const struct model_conf *conf);
+
+#endif
