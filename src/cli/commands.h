@@ -11,6 +11,7 @@
     X(cache_clean)                                                                                 \
     X(man)                                                                                         \
     X(completion)                                                                                  \
+    X(advise)                                                                                      \
     X(fit)                                                                                         \
     X(fit_laws)                                                                                    \
     X(corpus)                                                                                      \

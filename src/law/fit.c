@@ -9,6 +9,7 @@
 #include "law/identify.h"
 #include "law/optimize.h"
 #include "law/problem.h"
+#include "law/stats.h"
 
 enum { MAX_STEP = 2000, MAX_STEP_BOOT = 400, MAX_START = 256 };
 
@@ -24,27 +25,11 @@ void fit_release(struct fit *f)
     f->boot = NULL;
 }
 
-static int by_number(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Linear interpolation between order statistics of sorted v. */
-static double quantile(const double *v, size_t n, double q)
-{
-    if (n == 0)
-        return NAN;
-    double at = q * (double)(n - 1);
-    size_t i = (size_t)at;
-    return i + 1 < n ? v[i] + (at - (double)i) * (v[i + 1] - v[i]) : v[n - 1];
-}
-
 static size_t n_distinct(const double *v, size_t n)
 {
     double *s = NEW_ARRAY(double, n);
     memcpy(s, v, n * sizeof *s);
-    qsort(s, n, sizeof *s, by_number);
+    sort_numbers(s, n);
     size_t k = n > 0;
     for (size_t i = 1; i < n; i++)
         k += s[i] > s[i - 1];
@@ -272,9 +257,9 @@ static void intervals(struct fit *f, double level)
     for (size_t k = 0; k < n_param; k++) {
         for (size_t b = 0; b < f->n_boot; b++)
             v[b] = f->boot[b * n_param + k];
-        qsort(v, f->n_boot, sizeof *v, by_number);
-        f->lo[k] = quantile(v, f->n_boot, (1 - level) / 2);
-        f->hi[k] = quantile(v, f->n_boot, (1 + level) / 2);
+        sort_numbers(v, f->n_boot);
+        f->lo[k] = quantile_sorted(v, f->n_boot, (1 - level) / 2);
+        f->hi[k] = quantile_sorted(v, f->n_boot, (1 + level) / 2);
     }
     free(v);
 }
@@ -351,9 +336,9 @@ void fit_predict(const struct fit *f, double n, double d, double level, double *
     *loss = law_predict(f->law, f->param, n, d);
     for (size_t b = 0; b < f->n_boot; b++)
         v[b] = law_predict(f->law, f->boot + b * n_param, n, d);
-    qsort(v, f->n_boot, sizeof *v, by_number);
-    *lo = quantile(v, f->n_boot, (1 - level) / 2);
-    *hi = quantile(v, f->n_boot, (1 + level) / 2);
+    sort_numbers(v, f->n_boot);
+    *lo = quantile_sorted(v, f->n_boot, (1 - level) / 2);
+    *hi = quantile_sorted(v, f->n_boot, (1 + level) / 2);
     free(v);
 }
 

@@ -1,0 +1,19 @@
+/*
+ * law/stats.h - Student's t, corrections for many comparisons, order statistics.
+ */
+#ifndef MIXLAW_LAW_STATS_H
+#define MIXLAW_LAW_STATS_H
+
+#include <stddef.h>
+
+double student_p(double t, double df);        /* two-sided: P(|T| >= |t|); NAN without df */
+double student_quantile(double p, double df); /* t with P(T <= t) = p, .5 <= p < 1 */
+
+/* Holm 1979: adjusted[i] >= p[i], to be compared with the level. NAN entries do not count. */
+void holm(double *adjusted, const double *p, size_t n);
+
+/* Linear interpolation between the order statistics of v, which gets sorted; NAN when empty. */
+double quantile_sorted(const double *v, size_t n, double q);
+void sort_numbers(double *v, size_t n);
+
+#endif
