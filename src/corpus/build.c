@@ -12,6 +12,7 @@
 #include "base/manifest.h"
 #include "base/mem.h"
 #include "base/stream.h"
+#include "corpus/holdout.h"
 #include "corpus/ngram.h"
 #include "corpus/reader.h"
 #include "corpus/seen.h"
@@ -29,11 +30,13 @@ enum reason {
     DUPLICATE,
     CONTAMINATED,
     NEAR_HELD,
+    NEAR_TRAIN,
     N_REASON
 };
 static const char *const reason_name[N_REASON] = {
-    [SOURCE] = "source",       [TOO_SHORT] = "too_short",       [TOO_LONG] = "too_long",
-    [DUPLICATE] = "duplicate", [CONTAMINATED] = "contaminated", [NEAR_HELD] = "near_held"
+    [SOURCE] = "source",         [TOO_SHORT] = "too_short",       [TOO_LONG] = "too_long",
+    [DUPLICATE] = "duplicate",   [CONTAMINATED] = "contaminated", [NEAR_HELD] = "near_held",
+    [NEAR_TRAIN] = "near_train",
 };
 
 /* Documents to numbered shards in a folder. */
@@ -48,7 +51,8 @@ struct build {
     const struct corpus_conf *conf;
     struct corpus_files files;
     struct seen texts, ids;
-    struct ngram_index *eval, *held_grams; /* NULL: not asked for */
+    struct ngram_index *eval; /* NULL: not asked for */
+    struct holdout *holdout;  /* likewise */
     struct strbuf id, scratch;
     struct shards out, held;
     struct outstream *dropped;
@@ -93,13 +97,6 @@ static bool is_dropped_source(const struct corpus_conf *c, const char *source)
     return false;
 }
 
-/* The share of documents held out is decided by the id alone. */
-static bool is_held(const struct corpus_conf *c, const char *id)
-{
-    double at = (double)(hash64(id, strlen(id), 0x48454C44) >> 11) * 0x1p-53;
-    return at < c->hold_out;
-}
-
 /* Ids are unique in a folder: the second of a name becomes NAME~2. */
 static void make_unique(struct build *b, struct doc *d)
 {
@@ -129,10 +126,6 @@ static enum reason judge(struct build *b, struct doc *d)
         return DUPLICATE;
     if (b->eval && ngram_shared(b->eval, d->text, d->n_bytes) > 0)
         return CONTAMINATED;
-    if (c->hold_out > 0 && is_held(c, d->id))
-        return HELD;
-    if (b->held_grams && ngram_shared(b->held_grams, d->text, d->n_bytes) > 0)
-        return NEAR_HELD;
     return KEEP;
 }
 
@@ -145,28 +138,44 @@ static enum st write_dropped(struct build *b, const char *id, enum reason why, s
     return outstream_write(b->dropped, b->scratch.s, b->scratch.n, err);
 }
 
+static enum st drop(struct build *b, const char *id, enum reason why, struct err *err)
+{
+    b->n[why]++;
+    return write_dropped(b, id, why, err);
+}
+
 /* What is done with a document on a walk through the inputs. */
 typedef enum st take_fn(struct build *b, struct doc *d, struct err *err);
 
-static enum st take_for_index(struct build *b, struct doc *d, struct err *err)
-{
-    (void)err;
-    if (judge(b, d) == HELD)
-        ngram_add(b->held_grams, d->text, d->n_bytes);
-    return ST_OK;
-}
-
-static enum st take_for_output(struct build *b, struct doc *d, struct err *err)
+static enum st take_document(struct build *b, struct doc *d, struct err *err)
 {
     enum reason why = judge(b, d);
     b->docs_in++;
     b->bytes_in += d->n_bytes;
-    b->n[why]++;
-    if (why == KEEP)
-        return shards_add(&b->out, d, err);
-    if (why == HELD)
-        return shards_add(&b->held, d, err);
-    return write_dropped(b, d->id, why, err);
+    if (why != KEEP)
+        return drop(b, d->id, why, err);
+    if (b->holdout)
+        return holdout_add(b->holdout, d, err);
+    return shards_add(&b->out, d, err);
+}
+
+/* With documents held out, where each belongs is known only when all were seen. */
+static enum st divide(struct build *b, struct err *err)
+{
+    struct doc d;
+    enum held where = HELD_NO;
+    enum st st = holdout_decide(b->holdout, err);
+    while (st == ST_OK && (st = holdout_next(b->holdout, &d, &where, err)) == ST_OK) {
+        if (where == HELD_NO)
+            st = shards_add(&b->out, &d, err);
+        else if (where == HELD_YES)
+            st = shards_add(&b->held, &d, err);
+        else
+            st = drop(b, d.id, where == HELD_NEAR_TRAIN ? NEAR_TRAIN : NEAR_HELD, err);
+        if (st == ST_OK && stop_asked())
+            st = err_set(err, ST_INTERRUPTED, "stopped; the same command starts this again");
+    }
+    return st == ST_END ? ST_OK : st;
 }
 
 static enum st walk_file(struct build *b, const struct corpus_file *f, take_fn *take,
@@ -233,26 +242,18 @@ static enum st add_to_eval(struct build *b, struct doc *d, struct err *err)
     return ST_OK;
 }
 
-/* First walks: the runs of words of the evaluation documents, and of those to be held out. */
+/* First walk: the runs of words of the evaluation documents. */
 static enum st index_evaluation(struct build *b, struct err *err)
 {
     const struct corpus_conf *c = b->conf;
-    enum st st = ST_OK;
-    if (c->n_decontaminate > 0) {
-        struct corpus_files files = { 0 };
-        b->eval = ngram_new(CONTAMINATION_WORDS);
-        st = corpus_files_expand(&files, c->decontaminate, c->n_decontaminate, err);
-        if (st == ST_OK)
-            st = walk(b, &files, "read evaluation", add_to_eval, err);
-        corpus_files_release(&files);
-    }
-    if (st == ST_OK && c->hold_out > 0) {
-        struct ngram_index *ix = ngram_new(CONTAMINATION_WORDS);
-        b->held_grams = ix;
-        st = walk(b, &b->files, "choose held out", take_for_index, err);
-        seen_release(&b->texts);
-        seen_release(&b->ids);
-    }
+    if (c->n_decontaminate == 0)
+        return ST_OK;
+    struct corpus_files files = { 0 };
+    b->eval = ngram_new(CONTAMINATION_WORDS);
+    enum st st = corpus_files_expand(&files, c->decontaminate, c->n_decontaminate, err);
+    if (st == ST_OK)
+        st = walk(b, &files, "read evaluation", add_to_eval, err);
+    corpus_files_release(&files);
     return st;
 }
 
@@ -262,7 +263,8 @@ static enum st clear_folder(const char *dir, struct err *err)
     struct strlist names = { 0 };
     enum st st = dir_list(dir, &names, err);
     for (size_t i = 0; i < names.n && st == ST_OK; i++) {
-        if (!str_starts(names.s[i], "docs-") && !str_starts(names.s[i], "dropped.jsonl.zst"))
+        if (!str_starts(names.s[i], "docs-") && !str_starts(names.s[i], "spool.jsonl.zst") &&
+            !str_starts(names.s[i], "dropped.jsonl.zst"))
             continue;
         char *path = path_join(dir, names.s[i]);
         st = dir_remove(path, err);
@@ -366,10 +368,14 @@ static enum st run_build(struct build *b, const struct js *settings, const struc
     if (st == ST_OK)
         st = outstream_open(&b->dropped, path, err);
     free(path);
+    if (st == ST_OK && c->hold_out > 0)
+        st = holdout_open(&b->holdout, c->out, c->hold_out, err);
     if (st == ST_OK)
         st = index_evaluation(b, err);
     if (st == ST_OK)
-        st = walk(b, &b->files, "read documents", take_for_output, err);
+        st = walk(b, &b->files, "read documents", take_document, err);
+    if (st == ST_OK && b->holdout)
+        st = divide(b, err);
     if (st == ST_OK && b->docs_in == 0)
         st = err_set(err, ST_FORMAT, "no document in the inputs%s",
                      b->n_skipped ? "; every record was damaged" : "");
@@ -397,7 +403,7 @@ static enum st build_release(struct build *b, enum st st)
     doc_writer_close(b->held.w);
     outstream_close(b->dropped);
     ngram_free(b->eval);
-    ngram_free(b->held_grams);
+    holdout_close(b->holdout);
     seen_release(&b->texts);
     seen_release(&b->ids);
     str_release(&b->id);

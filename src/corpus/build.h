@@ -10,9 +10,10 @@
  *     duplicate       the same words as an earlier document
  *     contaminated    it shares a run of 13 words with a document of `decontaminate`
  *     near_held       it shares one with a document held out
+ *     near_train      it was to be held out and shares runs with more than two others
  *
  * Held out is a share of the documents, chosen by a hash of the id, so that it does not depend on
- * order or on other documents; they go to a folder of their own, for evaluation in domain. Both
+ * order; they go to a folder of their own, for evaluation in domain. Both
  * folders are the same bytes for the same inputs and settings.
  */
 #ifndef MIXLAW_CORPUS_BUILD_H

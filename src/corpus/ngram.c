@@ -21,6 +21,7 @@ struct ngram_index {
     int n_words;
     uint64_t top; /* weight of the word that leaves: BASE ^ (n_words - 1) */
     uint64_t *slot;
+    uint32_t *owner; /* of each slot, or NULL */
     size_t n_slots, n;
 };
 
@@ -48,33 +49,43 @@ struct ngram_index *ngram_new(int n_words)
     return ix;
 }
 
+struct ngram_index *ngram_new_owned(int n_words)
+{
+    struct ngram_index *ix = ngram_new(n_words);
+    ix->owner = NEW_ARRAY(uint32_t, ix->n_slots);
+    return ix;
+}
+
 void ngram_free(struct ngram_index *ix)
 {
     if (!ix)
         return;
     free(ix->slot);
+    free(ix->owner);
     free(ix);
+}
+
+/* The slot that holds the key, or the empty one where it belongs. */
+static size_t find(const struct ngram_index *ix, uint64_t key)
+{
+    size_t mask = ix->n_slots - 1, i = key & mask;
+    while (ix->slot[i] && ix->slot[i] != key)
+        i = (i + 1) & mask;
+    return i;
 }
 
 static bool has(const struct ngram_index *ix, uint64_t key)
 {
-    size_t mask = ix->n_slots - 1;
-    for (size_t i = key & mask; ix->slot[i]; i = (i + 1) & mask)
-        if (ix->slot[i] == key)
-            return true;
-    return false;
+    return ix->slot[find(ix, key)] != 0;
 }
 
-static void put(struct ngram_index *ix, uint64_t key)
+static void put(struct ngram_index *ix, uint64_t key, uint32_t owner)
 {
-    size_t mask = ix->n_slots - 1, i = key & mask;
-    while (ix->slot[i]) {
-        if (ix->slot[i] == key)
-            return;
-        i = (i + 1) & mask;
-    }
+    size_t i = find(ix, key);
+    ix->n += ix->slot[i] == 0;
     ix->slot[i] = key;
-    ix->n++;
+    if (ix->owner)
+        ix->owner[i] = owner;
 }
 
 static void grow(struct ngram_index *ix)
@@ -83,10 +94,13 @@ static void grow(struct ngram_index *ix)
     bigger.n_slots *= 2;
     bigger.n = 0;
     bigger.slot = NEW_ARRAY(uint64_t, bigger.n_slots);
+    if (ix->owner)
+        bigger.owner = NEW_ARRAY(uint32_t, bigger.n_slots);
     for (size_t i = 0; i < ix->n_slots; i++)
         if (ix->slot[i])
-            put(&bigger, ix->slot[i]);
+            put(&bigger, ix->slot[i], ix->owner ? ix->owner[i] : 0);
     free(ix->slot);
+    free(ix->owner);
     *ix = bigger;
 }
 
@@ -228,7 +242,7 @@ static size_t take_batch(struct walk *w, const struct ngram_index *ix, uint64_t 
     return n;
 }
 
-void ngram_add(struct ngram_index *ix, const char *text, size_t n_bytes)
+static void add(struct ngram_index *ix, const char *text, size_t n_bytes, uint32_t owner)
 {
     struct walk w = { .p = text, .end = text + n_bytes };
     uint64_t key[BATCH];
@@ -237,8 +251,37 @@ void ngram_add(struct ngram_index *ix, const char *text, size_t n_bytes)
         if (2 * (ix->n + n) > ix->n_slots)
             grow(ix);
         for (size_t i = 0; i < n; i++)
-            put(ix, key[i]);
+            put(ix, key[i], owner);
     }
+}
+
+void ngram_add(struct ngram_index *ix, const char *text, size_t n_bytes)
+{
+    add(ix, text, n_bytes, 0);
+}
+
+bool ngram_claim(struct ngram_index *ix, const char *text, size_t n_bytes, uint32_t owner)
+{
+    assert(ix->owner);
+    if (ngram_shared(ix, text, n_bytes) > 0)
+        return false;
+    add(ix, text, n_bytes, owner);
+    return true;
+}
+
+void ngram_owners(const struct ngram_index *ix, const char *text, size_t n_bytes, ngram_hit *hit,
+                  void *arg)
+{
+    struct walk w = { .p = text, .end = text + n_bytes };
+    uint64_t key[BATCH];
+    size_t n;
+    assert(ix->owner);
+    while ((n = take_batch(&w, ix, key)) > 0)
+        for (size_t i = 0; i < n; i++) {
+            size_t at = find(ix, key[i]);
+            if (ix->slot[at])
+                hit(arg, ix->owner[at]);
+        }
 }
 
 size_t ngram_shared(const struct ngram_index *ix, const char *text, size_t n_bytes)
