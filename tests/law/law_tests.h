@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 struct check_test;
-extern const struct check_test test_fit[], test_table[];
-extern const size_t n_test_fit, n_test_table;
+extern const struct check_test test_fit[], test_table[], test_advise[];
+extern const size_t n_test_fit, n_test_table, n_test_advise;
 
 #endif

@@ -11,5 +11,7 @@ int main(int argc, char **argv)
         test[n++] = test_fit[i];
     for (size_t i = 0; i < n_test_table; i++)
         test[n++] = test_table[i];
+    for (size_t i = 0; i < n_test_advise; i++)
+        test[n++] = test_advise[i];
     return check_main(test, n, argc, argv);
 }
