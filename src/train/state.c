@@ -72,14 +72,11 @@ static enum st remove_old(const char *dir, struct err *err)
 enum st state_save(const char *dir, const char *key, const struct train_state *s, struct model *m,
                    const char *backend, struct err *err)
 {
-    char *bin = state_path(dir, s->step, ".bin"), *part = xasprintf("%s.tmp-part", bin);
-    char *json = state_path(dir, s->step, ".json");
+    char *bin = state_path(dir, s->step, ".bin"), *json = state_path(dir, s->step, ".json");
     struct err late;
     enum st st = dir_make(dir, err);
     if (st == ST_OK)
-        st = model_save_state(m, part, s->step, err);
-    if (st == ST_OK)
-        st = file_rename(part, bin, err);
+        st = model_save_state(m, bin, s->step, err); /* appears whole or not at all */
     if (st == ST_OK) {
         struct js *v = js_object();
         js_put_text(v, "key", key);
@@ -95,14 +92,12 @@ enum st state_save(const char *dir, const char *key, const struct train_state *s
     }
     if (st == ST_OK)
         st = remove_old(dir, err);
-    else if (remove(part) != 0 && file_exists(part)) /* room for others, and for the next try */
-        log_warn("cannot remove '%s'", part);
-    if (st < 0 && !file_exists(json) && dir_remove(bin, &late) < 0)
+    else if (!file_exists(json) &&
+             dir_remove(bin, &late) < 0) /* room for others, and the next try */
         log_warn("%s", late.msg);
     free(bin);
-    free(part);
     free(json);
-    return err_in(err, st, "saving the state of step %" PRIu64, s->step);
+    return err_in(err, st, "saving the state of step %" PRIu64 " (older states stay)", s->step);
 }
 
 /* ST_END: of another key. */

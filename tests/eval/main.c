@@ -7,6 +7,7 @@
 #include "data/shard.h"
 #include "eval/bpb.h"
 #include "eval/domain.h"
+#include "eval/score.h"
 
 /* Documents of a hundred bytes or so, all different. */
 static char *text_of(int i)
@@ -181,13 +182,63 @@ static void test_shard_as_texts(void)
     tok_free(other);
 }
 
+/* A fresh model knows nothing: about ln V. Scores are the sums of model_losses over what is scored,
+ * whatever the windows' grouping. */
+static void test_score(void)
+{
+    struct tok *tok = train_tok(300);
+    struct eval_texts *t = eval_texts_new(tok);
+    struct eval_domain d[2];
+    struct backend *b;
+    struct model *m;
+    struct err err = { "" };
+    struct bpb got[2], want = { 0 };
+    const struct model_conf conf = { .n_layer = 1,
+                                     .d_model = 32,
+                                     .n_head = 2,
+                                     .n_kv_head = 2,
+                                     .d_head = 16,
+                                     .d_ff = 64,
+                                     .vocab_size = tok_vocab_size(tok),
+                                     .max_seq_len = 64,
+                                     .rope_theta = 10000,
+                                     .norm_eps = 1e-5 };
+    add_texts(t, 0, 60);
+    NEED(eval_texts_domain(t, &d[0], "a", 64, 0, &err) == ST_OK, "%s", err.msg);
+    NEED(eval_texts_domain(t, &d[1], "b", 16, 500, &err) == ST_OK, "%s", err.msg);
+    NEED(backend_open(&b, "cpu", 2, PRECISION_FP32, &err) == ST_OK, "%s", err.msg);
+    NEED(model_new(&m, &conf, b, &err) == ST_OK, "%s", err.msg);
+    model_init(m, 1);
+    NEED(eval_score(m, d, 2, got, &err) == ST_OK, "%s", err.msg);
+    for (size_t w = 0; w < d[0].n_window; w++) {
+        float losses[64];
+        NEED(model_losses(m, d[0].tok + w * 65, 1, 64, losses, &err) == ST_OK, "%s", err.msg);
+        for (size_t i = 0; i < 64; i++)
+            if (d[0].n_bytes[w * 64 + i])
+                bpb_add(&want, losses[i], d[0].n_bytes[w * 64 + i]);
+    }
+    CHECK(got[0].nats == want.nats && got[0].n_tok == want.n_tok && got[0].n_bytes == want.n_bytes,
+          "%.17g, one window at a time %.17g", got[0].nats, want.nats);
+    CHECK(fabs(bpb_loss(&got[0]) - log(conf.vocab_size)) < 0.1, "%g, ln V is %g", bpb_loss(&got[0]),
+          log(conf.vocab_size));
+    struct eval_mean mean = eval_mean(got, 2);
+    CHECK(fabs(mean.loss - (bpb_loss(&got[0]) + bpb_loss(&got[1])) / 2) < 1e-12 &&
+              mean.n_tok == got[0].n_tok + got[1].n_tok,
+          "the unweighted mean");
+    CHECK(isnan(eval_mean(got, 0).loss), "of nothing");
+    eval_domain_release(&d[0]);
+    eval_domain_release(&d[1]);
+    model_free(m);
+    backend_close(b);
+    eval_texts_free(t);
+    tok_free(tok);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        TEST(test_bpb),
-        TEST(test_all_of_it),
-        TEST(test_limit),
-        TEST(test_shard_as_texts),
+        TEST(test_bpb),   TEST(test_all_of_it), TEST(test_limit), TEST(test_shard_as_texts),
+        TEST(test_score),
     };
     return check_main(tests, N_OF(tests), argc, argv);
 }

@@ -1,0 +1,44 @@
+/* tests/train/train_tests.h - a small world for whole runs: tokenizer, token files, runs in child processes. */
+#ifndef MIXLAW_TESTS_TRAIN_TESTS_H
+#define MIXLAW_TESTS_TRAIN_TESTS_H
+
+#include "train/train.h"
+
+/* Makes once, in check_dir(): tok.json, natural.*, hq.*, books.*, news.*, other.* (another tokenizer),
+ * shape.json. Returns false, with failed checks, when that did not work. */
+bool world(void);
+const char *in_world(const char *name); /* path, valid until the end */
+
+/* A run's settings with lists that are released by asked_release. */
+struct asked {
+    struct train_conf conf;
+    struct train_env env;
+};
+struct asked ask(const char *out); /* 100 steps, two sources, two domains */
+void ask_tokens(struct asked *a, const char *one, const char *two, const char *three);
+void asked_release(struct asked *a);
+
+enum st run_here(const struct asked *a, struct err *err);
+
+/* In a child process that is killed after kill_after_s (0: never). Returns what the child returned,
+ * or 1 (ST_END) when it was killed. */
+int run_child(const struct asked *a, double kill_after_s);
+
+/* result.json without its timing; the caller frees it. NULL, with a failed check, when absent. */
+char *result_of(const char *dir);
+void remove_world(const char *name);
+
+void test_run(void);
+void test_up_to_date(void);
+void test_threads(void);
+void test_branches(void);
+void test_resume(void);
+void test_torn_state(void);
+void test_interrupted(void);
+void test_diverged(void);
+void test_full_disk(void);
+void test_lock(void);
+void test_bad_input(void);
+void test_metrics_and_events(void);
+
+#endif
