@@ -18,6 +18,8 @@
     X(corpus_cat)                                                                                  \
     X(tokenize_train)                                                                              \
     X(tokenize_encode)                                                                             \
+    X(train)                                                                                       \
+    X(eval)                                                                                        \
     X(version)
 /* clang-format on */
 
