@@ -20,6 +20,10 @@
     X(tokenize_encode)                                                                             \
     X(train)                                                                                       \
     X(eval)                                                                                        \
+    X(tokenize_inspect)                                                                            \
+    X(tokenize_verify)                                                                             \
+    X(tokenize_cat)                                                                                \
+    X(tokenize_convert)                                                                            \
     X(version)
 /* clang-format on */
 

@@ -26,6 +26,7 @@ struct shard_writer {
     uint64_t n_tok, n_bytes;
     uint16_t *narrow; /* scratch */
     size_t narrow_cap;
+    struct hasher *ids; /* over .bin */
 };
 
 enum st shard_writer_open(struct shard_writer **out, const char *prefix, int vocab_size,
@@ -39,6 +40,7 @@ enum st shard_writer_open(struct shard_writer **out, const char *prefix, int voc
     w->vocab_size = vocab_size;
     w->width = vocab_size < WIDE_VOCAB ? 2 : 4;
     w->eod = -1;
+    w->ids = hasher_new();
     char *bin = xasprintf("%s.bin", prefix), *idx = xasprintf("%s.idx", prefix);
     char *dir = xstrndup(prefix, (size_t)(path_base(prefix) - prefix));
     enum st st = *dir ? dir_make(dir, err) : ST_OK;
@@ -67,12 +69,15 @@ void shard_writer_close(struct shard_writer *w)
     free(w->json);
     free(w->length);
     free(w->narrow);
+    hasher_free(w->ids);
     free(w);
 }
 
 static enum st put(struct shard_writer *w, struct outfile *f, const void *bytes, size_t n,
                    struct err *err)
 {
+    if (f == &w->bin)
+        hasher_add(w->ids, bytes, n);
     if (n == 0 || fwrite(bytes, n, 1, f->stream) == 1)
         return ST_OK;
     return err_set(err, ST_IO, "cannot write '%s.%s': %s", w->prefix, f == &w->bin ? "bin" : "idx",
@@ -134,6 +139,7 @@ static enum st write_idx(struct shard_writer *w, struct err *err)
 
 static struct js *manifest_of(const struct shard_writer *w, struct js *extra)
 {
+    char hex[DIGEST_HEX];
     struct js *m = js_object();
     js_put_text(m, "format", "megatron");
     js_put_text(m, "dtype", w->width == 2 ? "uint16" : "int32");
@@ -142,6 +148,7 @@ static struct js *manifest_of(const struct shard_writer *w, struct js *extra)
     js_put_whole(m, "docs", (int64_t)w->n_doc);
     js_put_whole(m, "tokens", (int64_t)w->n_tok);
     js_put_whole(m, "bytes", (int64_t)w->n_bytes);
+    js_put_text(m, "ids_digest", digest_hex(hasher_digest(w->ids), hex));
     for (void *it = extra ? js_iter(extra) : NULL; it; it = js_next(extra, it))
         js_put(m, js_iter_key(it), js_copy(js_iter_value(it)));
     js_free(extra);
