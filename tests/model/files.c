@@ -1,0 +1,174 @@
+/* tests/model/files.c - model folders that are damaged, hostile or of another kind are refused by name. */
+#include "check.h"
+
+#include <math.h>
+
+#include "base/mem.h"
+#include "model/hf.h"
+#include "model_tests.h"
+
+/* Writes a safetensors file: header text, its stated length (or the true one), n_data bytes. */
+static char *write_file(const char *header, uint64_t stated, size_t n_data)
+{
+    struct strbuf b = { 0 };
+    struct err err = { "" };
+    char *path = path_join(check_dir(), "t.safetensors");
+    uint64_t n = stated ? stated : strlen(header);
+    for (int i = 0; i < 8; i++)
+        str_addc(&b, (char)(n >> 8 * i));
+    str_adds(&b, header);
+    for (size_t i = 0; i < n_data; i++)
+        str_addc(&b, (char)(i * 7));
+    CHECK(file_write(path, b.s, b.n, &err) == ST_OK, "%s", err.msg);
+    str_release(&b);
+    return path;
+}
+
+void test_safetensors_refused(void)
+{
+    static const struct {
+        const char *header;
+        uint64_t stated;
+        size_t n_data;
+        enum st want;
+        const char *says;
+    } row[] = {
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 0, 8, ST_OK, "" },
+        { "{}", 0, 0, ST_OK, "" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 0, 7, ST_FORMAT,
+          "the file holds 7" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 0, 9, ST_FORMAT,
+          "after the last" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 0, 8, ST_FORMAT,
+          "want 12" },
+        { "{\"a\":{\"dtype\":\"F33\",\"shape\":[2],\"data_offsets\":[0,8]}}", 0, 8, ST_FORMAT,
+          "unknown dtype" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 0, 8, ST_FORMAT,
+          "lies at" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 0, 8, ST_FORMAT,
+          "no whole number" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0,
+          0, ST_FORMAT, "overflows" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}", 0, 4,
+          ST_FORMAT, "8 dimensions" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+          "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}",
+          0, 12, ST_FORMAT, "overlaps" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 0, 8, ST_FORMAT,
+          "hole" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 0, 8, ST_FORMAT, "no data_offsets" },
+        { "{\"a\":3}", 0, 0, ST_FORMAT, "dtype" },
+        { "[]", 0, 0, ST_FORMAT, "no object" },
+        { "{\"a\"", 0, 0, ST_FORMAT, "header" },
+        { "{}", 1000, 0, ST_FORMAT, "header of 1000" },
+        { "{}", UINT64_MAX, 0, ST_LIMIT, "want at most" },
+    };
+    for (size_t i = 0; i < N_OF(row); i++) {
+        struct safetensors *s;
+        struct err err = { "" };
+        char *path = write_file(row[i].header, row[i].stated, row[i].n_data);
+        enum st st = safetensors_open(&s, path, &err);
+        CHECK(st == row[i].want && strstr(err.msg, row[i].says), "row %zu: %d, %s", i, (int)st,
+              err.msg);
+        CHECK((st == ST_OK) == (s != NULL), "row %zu: half a result", i);
+        safetensors_close(s);
+        free(path);
+    }
+    struct err err = { "" };
+    struct safetensors *s;
+    char *path = path_join(check_dir(), "short.safetensors");
+    CHECK(file_write(path, "abc", 3, &err) == ST_OK, "%s", err.msg);
+    CHECK(safetensors_open(&s, path, &err) == ST_FORMAT, "%s", err.msg);
+    CHECK(safetensors_open(&s, check_dir(), &err) < 0, "a folder passed");
+    free(path);
+}
+
+void test_halves(void)
+{
+    static const uint16_t f16[] = { 0x3c00, 0xc000, 0x7bff, 0x0001, 0x8000, 0x0400, 0x7c00 };
+    static const float want16[] = { 1, -2, 65504, 5.9604645e-8f, -0.0f, 6.1035156e-5f, INFINITY };
+    static const uint16_t bf16[] = { 0x3f80, 0xc000, 0x7f80, 0x0000 };
+    static const float want_bf[] = { 1, -2, INFINITY, 0 };
+    float got[7];
+    struct safetensor t = { .dtype = "F16", .n = 7, .data = (const uint8_t *)f16 };
+    CHECK(safetensors_read(&t, got), "F16 refused");
+    for (size_t i = 0; i < N_OF(f16); i++)
+        CHECK(memcmp(&got[i], &want16[i], 4) == 0, "F16 %04x is %g", f16[i], (double)got[i]);
+    t = (struct safetensor){ .dtype = "BF16", .n = 4, .data = (const uint8_t *)bf16 };
+    CHECK(safetensors_read(&t, got), "BF16 refused");
+    for (size_t i = 0; i < N_OF(bf16); i++)
+        CHECK(memcmp(&got[i], &want_bf[i], 4) == 0, "BF16 %04x is %g", bf16[i], (double)got[i]);
+    t = (struct safetensor){ .dtype = "I64", .n = 1, .data = (const uint8_t *)f16 };
+    CHECK(!safetensors_read(&t, got), "I64 read as floats");
+}
+
+void test_config_refused(void)
+{
+    static const struct {
+        const char *text, *says;
+        enum st want;
+    } row[] = {
+        { "{\"model_type\":\"mistral\"}", "want llama", ST_UNSUPPORTED },
+        { "{\"model_type\":\"llama\"}", "no hidden_size", ST_FORMAT },
+        { "{\"model_type\":\"llama\",\"hidden_size\":\"8\"}", "not a whole number", ST_FORMAT },
+        { "{\"model_type\":\"llama\",\"hidden_act\":\"gelu\"}", "gelu", ST_UNSUPPORTED },
+        { "{\"model_type\":\"llama\",\"attention_bias\":true}", "biases", ST_UNSUPPORTED },
+        { "{\"model_type\":\"llama\",\"rope_scaling\":{\"rope_type\":\"llama3\"}}", "llama3",
+          ST_UNSUPPORTED },
+        { "{\"model_type\":\"llama\",\"hidden_size\":99999999999}", "want 1..", ST_LIMIT },
+        { "{\"model_type\":\"llama\",\"hidden_size\":64,\"intermediate_size\":64,"
+          "\"num_hidden_layers\":100000,\"num_attention_heads\":4,\"vocab_size\":10}",
+          "n_layer", ST_LIMIT },
+        { "[1]", "object", ST_FORMAT },
+    };
+    for (size_t i = 0; i < N_OF(row); i++) {
+        struct js *o;
+        struct model_conf c;
+        struct err err = { "" };
+        NEED(js_parse(&o, row[i].text, strlen(row[i].text), &err) == ST_OK, "%s", err.msg);
+        enum st st = hf_conf_parse(&c, o, "config.json", &err);
+        CHECK(st == row[i].want && strstr(err.msg, row[i].says), "row %zu: %d, %s", i, (int)st,
+              err.msg);
+        js_free(o);
+    }
+}
+
+/* A good folder with one thing changed at a time. */
+void test_load_refused(void)
+{
+    struct backend *b = open_backend(1, PRECISION_FP32);
+    struct model_conf c;
+    struct model *m, *back;
+    struct err err = { "" };
+    small_conf(&c);
+    char *dir = path_join(check_dir(), "folder"), *weights = path_join(dir, "model.safetensors"),
+         *config = path_join(dir, "config.json");
+    struct strbuf x = { 0 };
+    NEED(model_new(&m, &c, b, &err) == ST_OK, "%s", err.msg);
+    CHECK(model_load(&back, dir, b, &err) == ST_IO && !back, "a missing folder: %s", err.msg);
+    NEED(model_save(m, dir, &err) == ST_OK, "%s", err.msg);
+    NEED(file_read(weights, 1 << 28, &x, &err) == ST_OK, "%s", err.msg);
+    NEED(file_write(weights, x.s, x.n / 2, &err) == ST_OK, "%s", err.msg);
+    CHECK(model_load(&back, dir, b, &err) == ST_FORMAT && strstr(err.msg, "the file holds"),
+          "cut: %s", err.msg);
+    char *name = strstr(x.s + 8, "model.norm.weight");
+    NEED(name != NULL, "no such name in the header");
+    name[6] = 'm';
+    NEED(file_write(weights, x.s, x.n, &err) == ST_OK, "%s", err.msg);
+    CHECK(model_load(&back, dir, b, &err) == ST_UNSUPPORTED && strstr(err.msg, "model.morm"),
+          "renamed: %s", err.msg);
+    name[6] = 'n';
+    NEED(file_write(weights, x.s, x.n, &err) == ST_OK, "%s", err.msg);
+    c.vocab_size = 199;
+    struct js *o = model_conf_json(&c);
+    NEED(js_write_file(o, config, &err) == ST_OK, "%s", err.msg);
+    js_free(o);
+    CHECK(model_load(&back, dir, b, &err) == ST_FORMAT && strstr(err.msg, "embed_tokens"),
+          "other shape: %s", err.msg);
+    str_release(&x);
+    model_free(m);
+    backend_close(b);
+    free(dir);
+    free(weights);
+    free(config);
+}

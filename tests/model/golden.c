@@ -1,0 +1,191 @@
+/* tests/model/golden.c - against what transformers computed: tests/golden/make_model.py made the files. */
+#include "check.h"
+
+#include <math.h>
+
+#include "base/mem.h"
+#include "model/hf.h"
+#include "model_tests.h"
+
+static const char *const name[] = { "mha_untied", "gqa_tied" };
+
+struct golden {
+    struct safetensors *s;
+    struct backend *b;
+    struct model *m;
+    uint32_t *tok; /* [n_step][batch][seq_len + 1] */
+    int n_step, batch, seq_len;
+};
+
+static float *values(const struct safetensors *s, const char *key, size_t *n)
+{
+    const struct safetensor *t = safetensors_find(s, key);
+    *n = t ? (size_t)t->n : 0;
+    float *v = xmalloc((*n ? *n : 1) * sizeof *v);
+    if (!t || !safetensors_read(t, v)) {
+        CHECK(false, "golden file has no floats '%s'", key);
+        *n = 0;
+    }
+    return v;
+}
+
+static void golden_close(struct golden *g)
+{
+    model_free(g->m);
+    backend_close(g->b);
+    safetensors_close(g->s);
+    free(g->tok);
+}
+
+static bool golden_open(struct golden *g, const char *which)
+{
+    struct err err = { "" };
+    char *dir = xasprintf("tests/golden/model/%s", which),
+         *path = path_join(dir, "golden.safetensors");
+    *g = (struct golden){ .b = open_backend(2, PRECISION_FP32) };
+    enum st st = safetensors_open(&g->s, path, &err);
+    if (st == ST_OK)
+        st = model_load(&g->m, dir, g->b, &err);
+    const struct safetensor *t = st == ST_OK ? safetensors_find(g->s, "tokens") : NULL;
+    free(dir);
+    free(path);
+    CHECK(t && t->n_dim == 3 && strcmp(t->dtype, "I32") == 0, "%s: %s", which, err.msg);
+    if (!t) {
+        golden_close(g);
+        return false;
+    }
+    g->n_step = (int)t->dim[0];
+    g->batch = (int)t->dim[1];
+    g->seq_len = (int)t->dim[2] - 1;
+    g->tok = xmalloc((size_t)t->n * sizeof *g->tok);
+    memcpy(g->tok, t->data, (size_t)t->n * sizeof *g->tok);
+    return true;
+}
+
+static double relative(const float *got, const float *want, size_t n)
+{
+    double diff = 0, norm = 0;
+    for (size_t i = 0; i < n; i++) {
+        double d = (double)got[i] - (double)want[i];
+        diff += d * d;
+        norm += (double)want[i] * (double)want[i];
+    }
+    return sqrt(diff / norm);
+}
+
+static void check_logits(struct golden *g, const char *which)
+{
+    struct err err = { "" };
+    size_t n, T = (size_t)g->seq_len, vocab = (size_t)model_config(g->m)->vocab_size;
+    float *want = values(g->s, "logits", &n), *got = xmalloc(T * vocab * sizeof *got);
+    for (int s = 0; s < g->batch; s++) {
+        CHECK(model_logits(g->m, g->tok + (size_t)s * (T + 1), g->seq_len, got, &err) == ST_OK,
+              "%s", err.msg);
+        double d = relative(got, want + (size_t)s * T * vocab, T * vocab);
+        CHECK(d < 1e-4, "%s: logits of sequence %d off by %g", which, s, d);
+    }
+    free(want);
+    free(got);
+}
+
+void test_logits_and_gradients(void)
+{
+    for (size_t i = 0; i < N_OF(name); i++) {
+        struct golden g;
+        struct err err = { "" };
+        double loss = 0, worst = 0;
+        size_t n, n_got, n_grad = 0;
+        if (!golden_open(&g, name[i]))
+            return;
+        check_logits(&g, name[i]);
+        float *want = values(g.s, "loss", &n), *got;
+        CHECK(model_forward_backward(g.m, g.tok, g.batch, g.seq_len, 1, &loss, &err) == ST_OK, "%s",
+              err.msg);
+        CHECK(fabs(loss - (double)want[0]) < 1e-5, "%s: loss %g, want %g", name[i], loss,
+              (double)want[0]);
+        free(want);
+        for (size_t k = 0; k < safetensors_n(g.s); k++) {
+            const char *key = safetensors_at(g.s, k)->name;
+            if (!str_starts(key, "grad."))
+                continue;
+            want = values(g.s, key, &n);
+            CHECK(model_get_param(g.m, key + 5, true, &got, &n_got, &err) == ST_OK, "%s", err.msg);
+            double d = n == n_got ? relative(got, want, n) : 1;
+            CHECK(d < 1e-4, "%s: %s off by %g", name[i], key, d);
+            worst = d > worst ? d : worst;
+            n_grad++;
+            free(want);
+            free(got);
+        }
+        CHECK(n_grad >= 20, "only %zu gradients", n_grad);
+        printf("%s: %zu gradients, the worst off by %.1e\n", name[i], n_grad, worst);
+        golden_close(&g);
+    }
+}
+
+void test_fifty_steps(void)
+{
+    const struct adamw_conf c = { 3e-3, 0.9, 0.95, 1e-8, 0.1, 1 };
+    for (size_t i = 0; i < N_OF(name); i++) {
+        struct golden g;
+        struct err err = { "" };
+        size_t n;
+        double worst = 0;
+        if (!golden_open(&g, name[i]))
+            return;
+        float *loss = values(g.s, "losses", &n), *norm = values(g.s, "grad_norms", &n);
+        for (int s = 0; s < g.n_step; s++) {
+            double got = 0, got_norm;
+            const uint32_t *tok = g.tok + (size_t)(s * g.batch * (g.seq_len + 1));
+            enum st st = model_forward_backward(g.m, tok, g.batch, g.seq_len, 1, &got, &err);
+            if (st == ST_OK)
+                st = model_adamw_step(g.m, &c, (uint64_t)s + 1, &got_norm, &err);
+            CHECK(st == ST_OK, "%s", err.msg);
+            double d = fabs(got - (double)loss[s]);
+            CHECK(d < 1e-3, "%s, step %d: loss %g, PyTorch's %g", name[i], s, got, (double)loss[s]);
+            CHECK(fabs(got_norm - (double)norm[s]) < 1e-3 * (double)norm[s],
+                  "%s, step %d: gradient norm %g, PyTorch's %g", name[i], s, got_norm,
+                  (double)norm[s]);
+            worst = d > worst ? d : worst;
+        }
+        printf("%s: %d steps, losses %.3f to %.3f, the worst off by %.1e\n", name[i], g.n_step,
+               (double)loss[0], (double)loss[g.n_step - 1], worst);
+        free(loss);
+        free(norm);
+        golden_close(&g);
+    }
+}
+
+/* transformers' folder, saved again by us and loaded: the same parameters, bit by bit. */
+void test_export_round_trip(void)
+{
+    for (size_t i = 0; i < N_OF(name); i++) {
+        struct golden g;
+        struct model *back;
+        struct err err = { "" };
+        if (!golden_open(&g, name[i]))
+            return;
+        char *dir = path_join(check_dir(), name[i]), *weights = path_join(dir, "model.safetensors");
+        struct safetensors *s;
+        float *a, *b;
+        size_t n_a, n_b;
+        NEED(model_save(g.m, dir, &err) == ST_OK, "%s", err.msg);
+        NEED(model_load(&back, dir, g.b, &err) == ST_OK, "%s", err.msg);
+        CHECK(memcmp(model_config(back), model_config(g.m), sizeof(struct model_conf)) == 0,
+              "another configuration came back");
+        NEED(safetensors_open(&s, weights, &err) == ST_OK, "%s", err.msg);
+        for (size_t k = 0; k < safetensors_n(s); k++) {
+            const char *key = safetensors_at(s, k)->name;
+            NEED(model_get_param(g.m, key, false, &a, &n_a, &err) == ST_OK, "%s", err.msg);
+            NEED(model_get_param(back, key, false, &b, &n_b, &err) == ST_OK, "%s", err.msg);
+            CHECK(n_a == n_b && memcmp(a, b, n_a * sizeof *a) == 0, "%s differs", key);
+            free(a);
+            free(b);
+        }
+        safetensors_close(s);
+        model_free(back);
+        free(dir);
+        free(weights);
+        golden_close(&g);
+    }
+}

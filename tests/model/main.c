@@ -1,0 +1,26 @@
+/* tests/model/main.c - the model folder's tests: training, checkpoints, files. */
+#include "check.h"
+
+#include "model_tests.h"
+
+int main(int argc, char **argv)
+{
+    static const struct check_test test[] = {
+        TEST(test_logits_and_gradients),
+        TEST(test_fifty_steps),
+        TEST(test_export_round_trip),
+        TEST(test_conf_for),
+        TEST(test_threads_same_run),
+        TEST(test_chunks_and_micro_batches),
+        TEST(test_resume),
+        TEST(test_state_refused),
+        TEST(test_bf16_run),
+        TEST(test_nan_is_a_result),
+        TEST(test_bad_tokens),
+        TEST(test_safetensors_refused),
+        TEST(test_halves),
+        TEST(test_config_refused),
+        TEST(test_load_refused),
+    };
+    return check_main(test, N_OF(test), argc, argv);
+}

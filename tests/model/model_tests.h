@@ -1,0 +1,30 @@
+/* tests/model/model_tests.h - the tests of this folder, listed once in main.c. */
+#ifndef MIXLAW_TESTS_MODEL_TESTS_H
+#define MIXLAW_TESTS_MODEL_TESTS_H
+
+#include "backend/backend.h"
+#include "model/model.h"
+
+void test_logits_and_gradients(void); /* golden.c */
+void test_fifty_steps(void);
+void test_export_round_trip(void);
+
+void test_conf_for(void); /* training.c */
+void test_threads_same_run(void);
+void test_chunks_and_micro_batches(void);
+void test_resume(void);
+void test_state_refused(void);
+void test_bf16_run(void);
+void test_nan_is_a_result(void);
+void test_bad_tokens(void);
+
+void test_safetensors_refused(void); /* files.c */
+void test_halves(void);
+void test_config_refused(void);
+void test_load_refused(void);
+
+/* training.c, shared */
+struct backend *open_backend(int n_threads, enum precision p);
+void small_conf(struct model_conf *c);
+
+#endif
