@@ -24,6 +24,7 @@
     X(tokenize_verify)                                                                             \
     X(tokenize_cat)                                                                                \
     X(tokenize_convert)                                                                            \
+    X(report)                                                                                      \
     X(version)
 /* clang-format on */
 

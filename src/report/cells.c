@@ -1,0 +1,196 @@
+/* report/cells.c - see cells.h. */
+#include "report/cells.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+static bool is_control(const char *arm, const char *kind)
+{
+    return strcmp(kind, "shuffle") == 0 || strcmp(kind, "copy") == 0 ||
+           (strcmp(kind, "natural") == 0 && strcmp(arm, "natural") != 0 && arm[0] != '\0');
+}
+
+static int by_number(double a, double b)
+{
+    return a < b ? -1 : a > b;
+}
+
+static int by_cell(const struct input_cell *a, const struct input_cell *b)
+{
+    int c = by_number(a->n, b->n);
+    if (!c)
+        c = by_number(a->d, b->d);
+    if (!c)
+        c = (int)a->control - (int)b->control;
+    if (!c) /* natural before all kinds */
+        c = (strcmp(b->kind, "natural") == 0) - (strcmp(a->kind, "natural") == 0);
+    if (!c)
+        c = strcmp(a->kind, b->kind);
+    if (!c)
+        c = by_number(a->share, b->share);
+    return c ? c : strcmp(a->arm, b->arm);
+}
+
+static int cmp_cell(const void *a, const void *b)
+{
+    return by_cell(a, b);
+}
+
+static double number_at(const double *col, size_t row)
+{
+    return col ? col[row] : NAN;
+}
+
+static const char *text_at(char *const *col, size_t row)
+{
+    return col ? col[row] : "";
+}
+
+static void read_rows(struct input *in)
+{
+    const struct table *t = &in->table;
+    char *const *run_id = table_text(t, "run_id"), *const *arm = table_text(t, "arm"),
+                *const *kind = table_text(t, "kind"), *const *diverged = table_text(t, "diverged");
+    const double *share = table_num(t, "frac_synth"), *d = table_num(t, "n_tok"),
+                 *n = table_num(t, "n_param_nonemb"), *loss = table_num(t, "loss"),
+                 *bpb = table_num(t, "bpb"), *wall = table_num(t, "wall_s"),
+                 *seed = table_num(t, "seed");
+    if (!n)
+        n = table_num(t, "n_param");
+    in->run = NEW_ARRAY(struct input_run, t->n_row ? t->n_row : 1);
+    in->n_run = t->n_row;
+    for (size_t i = 0; i < t->n_row; i++) {
+        struct input_run *r = &in->run[i];
+        const char *bad = text_at(diverged, i);
+        r->run_id = text_at(run_id, i);
+        r->kind = text_at(kind, i);
+        r->arm = text_at(arm, i);
+        if (!r->arm[0])
+            r->arm = r->kind;
+        r->share = number_at(share, i);
+        r->n = number_at(n, i);
+        r->d = number_at(d, i);
+        r->loss = number_at(loss, i);
+        r->bpb = number_at(bpb, i);
+        r->wall_s = number_at(wall, i);
+        r->seed = number_at(seed, i);
+        r->diverged = strcmp(bad, "1") == 0 || strcmp(bad, "true") == 0;
+        r->cell = SIZE_MAX;
+        in->n_diverged += r->diverged;
+    }
+}
+
+static struct input_cell cell_of(const struct input_run *r)
+{
+    return (struct input_cell){ .arm = r->arm,
+                                .kind = r->kind,
+                                .share = isnan(r->share) ? 0 : r->share,
+                                .n = r->n,
+                                .d = r->d,
+                                .sd = NAN,
+                                .half = NAN,
+                                .control = is_control(r->arm, r->kind) };
+}
+
+static bool usable(const struct input_run *r)
+{
+    return isfinite(r->loss) && isfinite(r->n) && isfinite(r->d) && r->n > 0 && r->d > 0 &&
+           !r->diverged;
+}
+
+/* Sorts a cell a run, then keeps one of each. */
+static void make_cells(struct input *in)
+{
+    size_t n = 0;
+    in->cell = NEW_ARRAY(struct input_cell, in->n_run ? in->n_run : 1);
+    for (size_t i = 0; i < in->n_run; i++)
+        if (usable(&in->run[i]))
+            in->cell[n++] = cell_of(&in->run[i]);
+    if (n > 1)
+        qsort(in->cell, n, sizeof *in->cell, cmp_cell);
+    for (size_t i = 0; i < n; i++)
+        if (in->n_cell == 0 || by_cell(&in->cell[in->n_cell - 1], &in->cell[i]) != 0)
+            in->cell[in->n_cell++] = in->cell[i];
+    for (size_t i = 0; i < in->n_run; i++) {
+        if (!usable(&in->run[i]))
+            continue;
+        struct input_cell key = cell_of(&in->run[i]);
+        struct input_cell *c = bsearch(&key, in->cell, in->n_cell, sizeof *c, cmp_cell);
+        in->run[i].cell = (size_t)(c - in->cell);
+        c->n_run++;
+        c->mean += in->run[i].loss;
+    }
+}
+
+/* Seed noise is pooled: two or three seeds a cell say little alone, all cells together a lot. */
+static void measure(struct input *in)
+{
+    double *ss = NEW_ARRAY(double, in->n_cell ? in->n_cell : 1), sum = 0;
+    size_t df = 0;
+    for (size_t i = 0; i < in->n_cell; i++)
+        in->cell[i].mean /= (double)in->cell[i].n_run;
+    for (size_t i = 0; i < in->n_run; i++)
+        if (in->run[i].cell != SIZE_MAX) {
+            double e = in->run[i].loss - in->cell[in->run[i].cell].mean;
+            ss[in->run[i].cell] += e * e;
+        }
+    for (size_t i = 0; i < in->n_cell; i++)
+        if (in->cell[i].n_run > 1) {
+            in->cell[i].sd = sqrt(ss[i] / (double)(in->cell[i].n_run - 1));
+            sum += ss[i];
+            df += in->cell[i].n_run - 1;
+        }
+    if (df > 0) {
+        in->noise_sd = sqrt(sum / (double)df);
+        for (size_t i = 0; i < in->n_cell; i++)
+            in->cell[i].half = 1.96 * in->noise_sd / sqrt((double)in->cell[i].n_run);
+    }
+    free(ss);
+}
+
+void cells_make(struct input *in)
+{
+    read_rows(in);
+    make_cells(in);
+    measure(in);
+    const struct js *point = js_get(in->advice, "point");
+    in->n_max = js_get_real(point, "n_param", NAN);
+    in->d_max = js_get_real(point, "n_tok", NAN);
+    if (input_natural(in, in->n_max, in->d_max))
+        return;
+    for (size_t i = 0; i < in->n_cell; i++) { /* sorted: the last natural cell is the largest */
+        const struct input_cell *c = &in->cell[i];
+        if (!c->control && strcmp(c->kind, "natural") == 0) {
+            in->n_max = c->n;
+            in->d_max = c->d;
+        }
+    }
+}
+
+const struct input_cell *input_natural(const struct input *in, double n, double d)
+{
+    for (size_t i = 0; i < in->n_cell; i++) {
+        const struct input_cell *c = &in->cell[i];
+        if (c->n == n && c->d == d && !c->control && strcmp(c->kind, "natural") == 0)
+            return c;
+    }
+    return NULL;
+}
+
+double input_mean(const struct input *in, size_t cell, const char *column, double *half)
+{
+    const double *v = table_num(&in->table, column);
+    double sum = 0;
+    size_t n = 0;
+    for (size_t i = 0; v && i < in->n_run; i++)
+        if (in->run[i].cell == cell && isfinite(v[i])) {
+            sum += v[i];
+            n++;
+        }
+    if (half)
+        *half = n ? 1.96 * in->noise_sd / sqrt((double)n) : NAN;
+    return n ? sum / (double)n : NAN;
+}

@@ -1,0 +1,253 @@
+/* report/tables.c - the verdict's lines, the laws, the kinds and the runs as tables: see part.h. */
+#include "report/part.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/units.h"
+#include "report/escape.h"
+
+void number_html(struct strbuf *b, double v)
+{
+    if (isnan(v))
+        esc_raw(b, "\u2013");
+    else
+        str_printf(b, "%.5g", v);
+}
+
+static void cell_number(struct strbuf *b, double v)
+{
+    esc_raw(b, "<td class=\"num\">");
+    number_html(b, v);
+    esc_raw(b, "</td>");
+}
+
+static void cell_text(struct strbuf *b, const char *s)
+{
+    esc_raw(b, "<td>");
+    esc_text(b, s);
+    esc_raw(b, "</td>");
+}
+
+static void cell_count(struct strbuf *b, double v)
+{
+    char text[UNITS_MAX];
+    str_printf(b, "<td class=\"num\">%s</td>", isnan(v) ? "\u2013" : count_text(text, v));
+}
+
+static void head(struct strbuf *b, const char *caption, const char *const *column, size_t n)
+{
+    esc_raw(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"");
+    esc_text(b, caption);
+    esc_raw(b, "\"><table><caption>");
+    esc_text(b, caption);
+    esc_raw(b, "</caption><thead><tr>");
+    for (size_t i = 0; i < n; i++) {
+        esc_raw(b, "<th scope=\"col\">");
+        esc_text(b, column[i]);
+        esc_raw(b, "</th>");
+    }
+    esc_raw(b, "</tr></thead><tbody>\n");
+}
+
+static void foot(struct strbuf *b)
+{
+    esc_raw(b, "</tbody></table></div>\n");
+}
+
+void part_verdict(struct strbuf *b, const struct verdict *v)
+{
+    static const char *const mood[] = { "yes", "no", "open" };
+    str_printf(b, "<div class=\"verdict %s\"><p class=\"headline\">", mood[v->mood]);
+    esc_text(b, v->headline.s);
+    esc_raw(b, "</p><p class=\"point\">");
+    esc_text(b, v->point.s);
+    esc_raw(b, "</p></div>\n<dl class=\"facts\">\n");
+    for (size_t i = 0; i < v->n_line; i++) {
+        esc_raw(b, "<div><dt>");
+        esc_text(b, v->line[i].label);
+        esc_raw(b, "</dt><dd>");
+        esc_text(b, v->line[i].text.s);
+        esc_raw(b, "</dd></div>\n");
+    }
+    esc_raw(b, "</dl>\n");
+}
+
+/* ---- laws ---- */
+
+static void params(struct strbuf *b, const struct js *p)
+{
+    esc_raw(b, "<td>");
+    for (void *it = js_iter(p); it; it = js_next(p, it)) {
+        const struct js *v = js_iter_value(it);
+        esc_raw(b, "<span class=\"param\"><i>");
+        esc_text(b, js_iter_key(it));
+        esc_raw(b, "</i> = ");
+        number_html(b, js_kind(v) == JS_OBJECT ? js_get_real(v, "value", NAN) : js_as_real(v, NAN));
+        double lo = js_get_real(v, "lo", NAN), hi = js_get_real(v, "hi", NAN);
+        if (!isnan(lo) && !isnan(hi))
+            str_printf(b, " <small>[%.4g, %.4g]</small>", lo, hi);
+        esc_raw(b, "</span> ");
+    }
+    esc_raw(b, "</td>");
+}
+
+static void texts(struct strbuf *b, const struct js *list)
+{
+    esc_raw(b, "<td>");
+    for (size_t i = 0; i < js_len(list); i++) {
+        esc_text(b, i ? "; " : "");
+        esc_text(b, js_as_text(js_at(list, i), NULL));
+    }
+    esc_raw(b, "</td>");
+}
+
+static void law_row(struct strbuf *b, const struct js *f)
+{
+    const struct js *hold = js_get(f, "hold_out");
+    const char *kind = js_get_text(f, "kind", "all");
+    esc_raw(b, "<tr><td>");
+    esc_text(b, kind);
+    double share = js_get_real(f, "share", NAN);
+    if (!isnan(share) && strcmp(kind, "natural") != 0)
+        str_printf(b, " %.3g %%", 100 * share);
+    esc_raw(b, "</td><td><code>");
+    esc_text(b, js_get_text(f, "formula", js_get_text(f, "law", "?")));
+    esc_raw(b, "</code></td>");
+    params(b, js_get(f, "params"));
+    cell_number(b, js_get_real(f, "n_rows", NAN));
+    cell_number(b, js_get_real(f, "mrae", NAN));
+    cell_number(b, js_get_real(hold, "mrae", NAN));
+    cell_number(b, js_get_real(f, "n_starts_agree", NAN));
+    if (js_get(f, "error"))
+        cell_text(b, js_get_text(f, "error", ""));
+    else
+        texts(b, js_get(f, "warnings"));
+    esc_raw(b, "</tr>\n");
+}
+
+void part_laws(struct strbuf *b, const struct input *in)
+{
+    static const char *const column[] = { "arm",
+                                          "law",
+                                          "parameters, 95 % interval",
+                                          "rows",
+                                          "error, %",
+                                          "held-out error, %",
+                                          "starts that agree",
+                                          "warnings" };
+    if (js_len(in->fits) == 0) {
+        esc_raw(b, "<p class=\"absent\">No laws have been fitted yet.</p>\n");
+        return;
+    }
+    head(b, "Fitted laws: L is the loss in nats per token, N parameters, D training tokens", column,
+         sizeof column / sizeof *column);
+    for (size_t i = 0; i < js_len(in->fits); i++)
+        law_row(b, js_at(in->fits, i));
+    foot(b);
+    esc_raw(b, "<p class=\"how\">Do not compare arms by E alone: it trades against the exponents. "
+               "Compare predicted losses at a size and budget that were measured.</p>\n");
+}
+
+/* ---- kinds ---- */
+
+void part_kinds(struct strbuf *b, const struct input *in)
+{
+    static const char *const column[] = { "kind",           "requests",       "prompt tokens",
+                                          "tokens written", "documents kept", "tokens/s",
+                                          "time",           "price" };
+    if (in->n_kind == 0)
+        return;
+    head(b, "Generation, by kind of synthetic text", column, sizeof column / sizeof *column);
+    for (size_t i = 0; i < in->n_kind; i++) {
+        const struct js *m = in->kind[i].manifest, *c = js_get(m, "counts");
+        char time[UNITS_MAX];
+        if (!c)
+            c = m;
+        esc_raw(b, "<tr>");
+        cell_text(b, in->kind[i].name);
+        cell_count(b, js_get_real(c, "requests", NAN));
+        cell_count(b, js_get_real(c, "tokens_prompt", NAN));
+        cell_count(b, js_get_real(c, "tokens_out", NAN));
+        cell_count(b, js_get_real(c, "kept", js_get_real(c, "docs_out", NAN)));
+        cell_number(b, js_get_real(c, "tok_per_s", NAN));
+        double wall_s = js_get_real(m, "wall_s", NAN);
+        str_printf(b, "<td class=\"num\">%s</td>",
+                   isnan(wall_s) ? "\u2013" : units_time(time, wall_s));
+        cell_number(b, js_get_real(c, "cost", NAN));
+        esc_raw(b, "</tr>\n");
+    }
+    foot(b);
+}
+
+/* ---- runs ---- */
+
+/* A relative address: percent signs for whatever could end the path or start a scheme. */
+static void path_html(struct strbuf *b, const char *s)
+{
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     strchr("-._/", c);
+        if (plain)
+            str_addc(b, (char)c);
+        else
+            str_printf(b, "%%%02X", c);
+    }
+}
+
+static bool is_number_column(const struct table_col *c)
+{
+    return c->num != NULL;
+}
+
+static void run_row(struct strbuf *b, const struct input *in, size_t i, size_t id_col, bool linked)
+{
+    const struct table *t = &in->table;
+    const char *id = in->run[i].run_id;
+    esc_raw(b, "<tr id=\"");
+    esc_id(b, "run-", id);
+    esc_raw(b, in->run[i].diverged ? "\" class=\"diverged\"><th scope=\"row\">"
+                                   : "\"><th scope=\"row\">");
+    if (linked && id[0] && !strstr(id, "..")) {
+        esc_raw(b, "<a href=\"runs/");
+        path_html(b, id);
+        esc_raw(b, "/\">");
+        esc_text(b, id);
+        esc_raw(b, "</a>");
+    } else {
+        esc_text(b, id);
+    }
+    esc_raw(b, "</th>");
+    for (size_t c = 0; c < t->n_col; c++) {
+        if (c == id_col)
+            continue;
+        esc_raw(b, is_number_column(&t->col[c]) ? "<td class=\"num\">" : "<td>");
+        esc_text(b, t->col[c].text[i]);
+        esc_raw(b, "</td>");
+    }
+    esc_raw(b, "</tr>\n");
+}
+
+void part_runs(struct strbuf *b, const struct input *in, bool linked)
+{
+    const struct table *t = &in->table;
+    if (in->n_run == 0) {
+        esc_raw(b, "<p class=\"absent\">No run is finished yet.</p>\n");
+        return;
+    }
+    const struct table_col *id = table_find(t, "run_id");
+    size_t id_col = id ? (size_t)(id - t->col) : SIZE_MAX, n = 0;
+    const char **column = xcalloc(t->n_col + 1, sizeof *column);
+    column[n++] = "run";
+    for (size_t c = 0; c < t->n_col; c++)
+        if (c != id_col)
+            column[n++] = t->col[c].name;
+    head(b, "Every run, as in runs.csv", column, n);
+    free(column);
+    for (size_t i = 0; i < in->n_run; i++)
+        run_row(b, in, i, id_col, linked);
+    foot(b);
+}
