@@ -289,6 +289,8 @@ void js_quote(struct strbuf *out, const char *s, size_t n_bytes)
             str_adds(out, "\\n");
         else if (c == '\t')
             str_adds(out, "\\t");
+        else if (c == '\r')
+            str_adds(out, "\\r");
         else
             str_printf(out, "\\u%04x", c);
     }

@@ -175,31 +175,36 @@ static enum st to_record(struct input *in, struct err *err)
 }
 
 /*
- * After `n` bytes of record there must be its two line ends and then a record or the end; line
- * ends may be missing at the end. Gives the bytes of the record with its line ends.
+ * After `n` bytes of record there must be line ends (two, if written by the book; LF or CR LF, not
+ * both) and then a record, or the end. Gives the bytes of the record with its line ends.
  */
 static enum st check_tail(struct input *in, size_t n, size_t *n_all, bool *good, struct err *err)
 {
     size_t at = n;
-    *good = true;
-    for (;;) {
-        enum st st = input_fill(in, at + 1, err);
-        if (st == ST_END) {
-            *n_all = at;
-            return ST_OK;
-        }
-        if (st < 0)
-            return st;
+    enum st st;
+    while ((st = input_fill(in, at + 1, err)) == ST_OK) {
         char c = input_bytes(in)[at];
         if (c != '\r' && c != '\n')
             break;
         at++;
     }
-    enum st st = input_fill(in, at + 5, err);
     if (st < 0)
         return st;
-    *good = at > n && st == ST_OK && memcmp(input_bytes(in) + at, "WARC/", 5) == 0;
     *n_all = at;
+    const char *tail = input_bytes(in) + n;
+    size_t n_tail = at - n, n_cr = 0;
+    for (size_t i = 0; i < n_tail; i++)
+        n_cr += tail[i] == '\r' && (i + 1 == n_tail ? st == ST_END : tail[i + 1] == '\n');
+    size_t n_lf = 0;
+    for (size_t i = 0; i < n_tail; i++)
+        n_lf += tail[i] == '\n';
+    *good = n_cr == 0 ? n_lf == n_tail : n_cr + n_lf == n_tail && tail[0] == '\r' && n_cr >= n_lf;
+    if (st == ST_END)
+        return ST_OK;
+    st = input_fill(in, at + 5, err);
+    if (st < 0)
+        return st;
+    *good = *good && n_tail > 0 && st == ST_OK && memcmp(input_bytes(in) + at, "WARC/", 5) == 0;
     return ST_OK;
 }
 
