@@ -25,6 +25,10 @@
     X(tokenize_cat)                                                                                \
     X(tokenize_convert)                                                                            \
     X(report)                                                                                      \
+    X(model_inspect)                                                                               \
+    X(model_sample)                                                                                \
+    X(model_chat)                                                                                  \
+    X(model_convert)                                                                               \
     X(version)
 /* clang-format on */
 

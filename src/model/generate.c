@@ -62,6 +62,7 @@ struct gen {
     struct tok *tok;
     struct chat chat;
     struct pool *pool;
+    const struct decode_kernels *kernels;
     struct infer *infer;
     struct kvcache *cache;
     int n_slots, max_seq_len, max_rows, max_logits, n_vocab;
@@ -181,7 +182,7 @@ static void make_room(struct gen *g, const struct gen_conf *c)
     g->max_rows = 2 * g->n_slots > ROWS ? 2 * g->n_slots : ROWS;
     g->max_logits = g->n_slots > SLOTS ? g->n_slots : SLOTS;
     g->pool = pool_new(c->n_threads > 0 ? c->n_threads : cpu_count());
-    g->infer = infer_new(g->w, g->pool, g->max_seq_len, g->max_rows, g->max_logits);
+    g->infer = infer_new(g->w, g->kernels, g->pool, g->max_seq_len, g->max_rows, g->max_logits);
     int n_block = (g->max_seq_len + KV_BLOCK - 1) / KV_BLOCK;
     g->cache = kvcache_new(infer_block_elem(g->infer), (g->n_slots + 1) * n_block + SPARE_BLOCKS);
     g->active = xcalloc((size_t)g->n_slots, sizeof *g->active);
@@ -193,9 +194,13 @@ static void make_room(struct gen *g, const struct gen_conf *c)
 enum st gen_open(struct gen **out, const char *path, const struct gen_conf *conf, struct err *err)
 {
     struct gen *g = NEW(struct gen);
-    enum st st = weights_open(&g->w, path, err);
+    char *place = weights_place(path);
+    enum st st = weights_open(&g->w, place, err);
     if (st == ST_OK)
-        st = open_tok(g, path, err);
+        st = open_tok(g, place, err);
+    if (st == ST_OK)
+        st = decode_kernels(&g->kernels, err);
+    free(place);
     if (st < 0) {
         gen_close(g);
         return st;
@@ -345,7 +350,7 @@ static void sample_item(void *job, size_t item, int thread)
 {
     struct gen *g = job;
     struct job *j = g->sampling[item];
-    j->tok[j->n_tok] = sample_token(decode_kernels(), &g->scratch[thread], &j->sampling, &j->rng,
+    j->tok[j->n_tok] = sample_token(g->kernels, &g->scratch[thread], &j->sampling, &j->rng,
                                     g->logits + item * (size_t)g->w->conf.vocab_size, g->n_vocab,
                                     j->tok + j->n_prompt, j->n_tok - j->n_prompt);
 }
@@ -448,6 +453,11 @@ struct digest gen_digest(const struct gen *g)
 const struct tok *gen_tok(const struct gen *g)
 {
     return g->tok;
+}
+
+const char *gen_kernels(const struct gen *g)
+{
+    return g->kernels->name;
 }
 
 int gen_vocab_size(const struct gen *g)

@@ -5,7 +5,7 @@
  * nor on the number of threads. Common prompt prefixes are computed once.
  *
  *     struct gen *g;
- *     st = gen_open(&g, "model.gguf", &conf, err);            GGUF file or Hugging Face folder
+ *     st = gen_open(&g, "model.gguf", &conf, err);            GGUF file, Hugging Face folder or run
  *     id = gen_submit(g, &request);                           as many as you like
  *     while ((st = gen_next(g, &result, err)) == ST_OK) ...   the next finished one; ST_END: none left
  *
@@ -69,7 +69,8 @@ MUST_USE enum st gen_next(struct gen *g, struct gen_result *r, struct err *err);
 size_t gen_n_waiting(const struct gen *g);     /* submitted and not returned */
 struct digest gen_digest(const struct gen *g); /* of the model file: goes into ledgers */
 const struct tok *gen_tok(const struct gen *g);
-int gen_vocab_size(const struct gen *g); /* of the model: logits a position */
+const char *gen_kernels(const struct gen *g); /* "avx2" */
+int gen_vocab_size(const struct gen *g);      /* of the model: logits a position */
 
 /* Prompt tokens' next-token log-probabilities for parity tests: logits [n_tok, vocab] after each token. */
 MUST_USE enum st gen_logits(struct gen *g, const uint32_t *tok, int n_tok, float *logits,

@@ -153,13 +153,13 @@ static float *floats(int rows, int cols)
     return xaligned((size_t)rows * (size_t)cols * sizeof(float));
 }
 
-struct infer *infer_new(const struct weights *w, struct pool *pool, int max_seq_len, int max_rows,
-                        int max_logits)
+struct infer *infer_new(const struct weights *w, const struct decode_kernels *k, struct pool *pool,
+                        int max_seq_len, int max_rows, int max_logits)
 {
     const struct model_conf *c = &w->conf;
     struct infer *f = NEW(struct infer);
     *f = (struct infer){ .w = w,
-                         .k = decode_kernels(),
+                         .k = k,
                          .pool = pool,
                          .max_seq_len = max_seq_len,
                          .max_rows = max_rows,
@@ -222,11 +222,6 @@ size_t infer_block_elem(const struct infer *f)
 {
     return (size_t)f->w->conf.n_layer * (size_t)f->w->conf.n_kv_head * 2 * (size_t)f->d_pad *
            DECODE_BLOCK;
-}
-
-const char *infer_kernels(const struct infer *f)
-{
-    return f->k->name;
 }
 
 /* ---- The layers. ---- */

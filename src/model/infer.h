@@ -11,6 +11,7 @@
 #ifndef MIXLAW_MODEL_INFER_H
 #define MIXLAW_MODEL_INFER_H
 
+#include "backend/cpu/decode.h"
 #include "base/pool.h"
 #include "model/weights.h"
 
@@ -23,12 +24,11 @@ struct infer_row {
 
 struct infer;
 
-/* Keeps w (for embedding rows) and pool. max_rows: rows a call; max_logits: of them with logits. */
-struct infer *infer_new(const struct weights *w, struct pool *pool, int max_seq_len, int max_rows,
-                        int max_logits);
+/* Keeps w (for embedding rows), k and pool. max_rows: rows a call; max_logits: of them with logits. */
+struct infer *infer_new(const struct weights *w, const struct decode_kernels *k, struct pool *pool,
+                        int max_seq_len, int max_rows, int max_logits);
 void infer_free(struct infer *f);               /* NULL is fine */
 size_t infer_block_elem(const struct infer *f); /* halves a block of the cache has */
-const char *infer_kernels(const struct infer *f);
 
 /* Returns logits [number of rows that want them][vocab_size], in row order, valid until the next call. */
 float *infer_forward(struct infer *f, const struct infer_row *row, int n_row);

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "model/gguf_weights.h"
+#include "model/hf.h"
 
 /* A layer's weights: their places in struct weights_layer, names in both worlds, and shapes. */
 enum side { SIDE_MODEL, SIDE_HEADS, SIDE_KV, SIDE_FF, SIDE_ONE };
@@ -50,8 +51,25 @@ static int side(const struct model_conf *c, enum side s)
 
 struct source {
     struct weights *w;
-    struct model *model; /* a folder's, while it is read */
+    const char *path;
+    struct safetensors *file; /* a folder's, while it is read */
 };
+
+static enum st find_hf(struct source *s, struct weight *out, const char *name, struct err *err)
+{
+    const struct safetensor *t = safetensors_find(s->file, name);
+    uint64_t want = (uint64_t)out->n_row * (uint64_t)out->n_col;
+    if (!t)
+        return err_set(err, ST_FORMAT, "'%s': no tensor '%s'", s->path, name);
+    if (t->n != want || t->n_dim < 1 || t->dim[t->n_dim - 1] != (uint64_t)out->n_col)
+        return err_set(err, ST_FORMAT, "'%s': tensor '%s' has %llu elements, want %d x %d", s->path,
+                       name, (unsigned long long)t->n, out->n_row, out->n_col);
+    out->floats = xaligned(want * sizeof *out->floats);
+    if (!safetensors_read(t, out->floats))
+        return err_set(err, ST_UNSUPPORTED, "'%s': tensor '%s' has type %s, want F32, F16 or BF16",
+                       s->path, name, t->dtype);
+    return ST_OK;
+}
 
 static enum st find(struct source *s, struct weight *out, const char *gguf, const char *hf,
                     int n_row, int n_col, struct err *err)
@@ -59,12 +77,7 @@ static enum st find(struct source *s, struct weight *out, const char *gguf, cons
     *out = (struct weight){ .n_row = n_row, .n_col = n_col };
     if (s->w->gguf)
         return gguf_want(&out->tensor, s->w->gguf, gguf, (uint64_t)n_row, (uint64_t)n_col, err);
-    size_t n;
-    enum st st = model_get_param(s->model, hf, false, &out->floats, &n, err);
-    if (st == ST_OK && n != (size_t)n_row * (size_t)n_col)
-        return err_set(err, ST_FORMAT, "parameter '%s' has %zu elements, want %d x %d", hf, n,
-                       n_row, n_col);
-    return st;
+    return find_hf(s, out, hf, err);
 }
 
 static enum st find_all(struct source *s, struct err *err)
@@ -97,7 +110,7 @@ static enum st find_all(struct source *s, struct err *err)
 
 static enum st open_gguf(struct weights *w, const char *path, struct err *err)
 {
-    struct source s = { .w = w };
+    struct source s = { .w = w, .path = path };
     enum st st = gguf_open(&w->gguf, path, err);
     if (st == ST_OK)
         st = gguf_model_conf(&w->conf, w->gguf, err);
@@ -108,22 +121,27 @@ static enum st open_gguf(struct weights *w, const char *path, struct err *err)
 
 static enum st open_folder(struct weights *w, const char *path, struct err *err)
 {
-    struct source s = { .w = w };
-    struct backend *b = NULL;
     char *file = path_join(path, "model.safetensors");
-    enum st st = backend_open(&b, "cpu", 1, PRECISION_FP32, err);
+    struct source s = { .w = w, .path = file };
+    enum st st = hf_conf_read(&w->conf, path, err);
     if (st == ST_OK)
-        st = model_load(&s.model, path, b, err);
-    if (st == ST_OK) {
-        w->conf = *model_config(s.model);
+        st = safetensors_open(&s.file, file, err);
+    if (st == ST_OK)
         st = find_all(&s, err);
-    }
     if (st == ST_OK)
         st = digest_file(&w->digest, file, err);
-    model_free(s.model);
-    backend_close(b);
+    safetensors_close(s.file);
     free(file);
     return st;
+}
+
+char *weights_place(const char *path)
+{
+    char *inner = path_join(path, "checkpoint"), *conf = path_join(path, "config.json");
+    char *place = xstrdup(file_is_dir(inner) && !file_exists(conf) ? inner : path);
+    free(inner);
+    free(conf);
+    return place;
 }
 
 enum st weights_open(struct weights **out, const char *path, struct err *err)

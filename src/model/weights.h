@@ -30,6 +30,9 @@ struct weights {
     struct digest digest;
 };
 
+/* Where a model lies: a run folder's checkpoint/, else the path itself. The caller frees it. */
+char *weights_place(const char *path);
+
 MUST_USE enum st weights_open(struct weights **out, const char *path, struct err *err);
 void weights_close(struct weights *w); /* NULL is fine */
 void weight_row(float *out, const struct weight *w, int i);

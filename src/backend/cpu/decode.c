@@ -2,22 +2,37 @@
 #include "backend/cpu/decode.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "backend/cpu/isa.h"
 #include "base/mem.h"
 
-const struct decode_kernels *decode_kernels(void)
+const struct decode_kernels *decode_kernels_find(const char *name)
 {
     const struct decode_kernels *k = NULL;
+    if (!isa_find(name))
+        return NULL;
+    if (strcmp(name, "plain") == 0)
+        k = decode_kernels_plain();
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
-        k = decode_kernels_avx512();
-    if (!k && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("f16c"))
+    if (strcmp(name, "avx2") == 0 && __builtin_cpu_supports("f16c"))
         k = decode_kernels_avx2();
+    if (strcmp(name, "avx512") == 0)
+        k = decode_kernels_avx512();
 #endif
-    return k ? k : decode_kernels_plain();
+    return k;
+}
+
+enum st decode_kernels(const struct decode_kernels **out, struct err *err)
+{
+    const struct kernels *family;
+    enum st st = isa_choose(&family, err);
+    if (st < 0)
+        return st;
+    *out = decode_kernels_find(family->name);
+    if (!*out)
+        *out = decode_kernels_plain();
+    return ST_OK;
 }
 
 void decode_packed_init(struct decode_packed *w, const struct decode_kernels *k, int n_in,

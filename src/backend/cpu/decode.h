@@ -2,8 +2,8 @@
  * backend/cpu/decode.h - the generator's kernels: products with packed weights for any small number of
  * rows, attention over a cache of half-precision blocks, norm, and the exponentials that sampling needs.
  *
- * One table of functions a processor kind, all from decode_body.h; decode_kernels() gives the best one
- * that runs here. What a row of a result holds depends on that row of the input alone: neither the
+ * One table of functions a processor kind, all from decode_body.h; decode_kernels() gives the one
+ * that suits this processor. What a row of a result holds depends on that row of the input alone: neither the
  * number of rows in the call, nor the thread, nor the block it was computed in changes a bit of it.
  *
  * Packed weights: outputs in panels of n_col columns, a panel [n_in, n_col]. A gated matrix (gate and
@@ -19,6 +19,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/err.h"
 
 enum { DECODE_BLOCK = 32 };
 
@@ -59,9 +61,11 @@ struct decode_kernels {
     int (*at_least)(const float *x, int n, float least, uint32_t *index, int cap);
 };
 
-const struct decode_kernels *decode_kernels(void);
-const struct decode_kernels *decode_kernels_plain(void); /* C, the tests' oracle */
-const struct decode_kernels *decode_kernels_avx2(void);  /* NULL where not built */
+/* For the processor family that isa_choose() chooses (MIXLAW_ISA forces one). */
+MUST_USE enum st decode_kernels(const struct decode_kernels **out, struct err *err);
+const struct decode_kernels *decode_kernels_find(const char *name); /* NULL: cannot run here */
+const struct decode_kernels *decode_kernels_plain(void);            /* C, the tests' oracle */
+const struct decode_kernels *decode_kernels_avx2(void);             /* NULL where not built */
 const struct decode_kernels *decode_kernels_avx512(void);
 
 /* Room for a matrix of n_out outputs. fill_panel transposes rows [n_in] into panel p: rows holds n_col
