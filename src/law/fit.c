@@ -104,7 +104,7 @@ static void polish(struct fit *f, struct problem *p, int n_start, double *theta,
     for (int i = 0; i < n_start; i++) {
         double x[LAW_PARAM_MAX], h[OPTIMIZE_MAX * OPTIMIZE_MAX];
         memcpy(x, start[i], sizeof x);
-        struct optimum o = optimize(problem_value, p, x, n_param, h, 0, MAX_STEP);
+        struct optimum o = optimize(problem_value, p, x, n_param, h, 0, 1e-13, MAX_STEP);
         value[i] = o.value;
         if (o.value < best) {
             best = o.value;
@@ -236,7 +236,8 @@ static void bootstrap(struct fit *f, const struct problem *all, const struct law
         memcpy(x, theta, sizeof x);
         memcpy(h, inverse, sizeof h);
         if (!can_fit(f->law, &r, p.p.n) ||
-            !(optimize(problem_value, &p, x, n_param, h, 1, MAX_STEP_BOOT).value < INFINITY)) {
+            !(optimize(problem_value, &p, x, n_param, h, 1, 1e-10, MAX_STEP_BOOT).value <
+              INFINITY)) {
             f->n_boot_failed++;
             continue;
         }

@@ -65,7 +65,7 @@ static int line_search(optimize_fn *fn, void *job, const double *x, double value
 }
 
 struct optimum optimize(optimize_fn *fn, void *job, double *x, int n, double *inverse, int warm,
-                        int max_step)
+                        double tolerance, int max_step)
 {
     assert(n <= OPTIMIZE_MAX);
     double own[OPTIMIZE_MAX * OPTIMIZE_MAX], grad[OPTIMIZE_MAX], d[OPTIMIZE_MAX];
@@ -81,6 +81,8 @@ struct optimum optimize(optimize_fn *fn, void *job, double *x, int n, double *in
         for (int i = 0; i < n; i++)
             d[i] = -dot(h + i * n, grad, n);
         double slope = dot(grad, d, n);
+        if (-slope < 1e-2 * tolerance * fabs(o.value))
+            break; /* the quadratic model promises nothing more */
         int found =
             slope < 0 ? line_search(fn, job, x, o.value, slope, d, n, &next, &o.n_call) : -1;
         if (found < 0) {
@@ -102,7 +104,7 @@ struct optimum optimize(optimize_fn *fn, void *job, double *x, int n, double *in
             update(h, s, y, ys, n);
             fresh = 0;
         }
-        n_small = o.value - next.value < 1e-13 * fabs(o.value) ? n_small + 1 : 0;
+        n_small = o.value - next.value < tolerance * fabs(o.value) ? n_small + 1 : 0;
         memcpy(x, next.x, (size_t)n * sizeof *x);
         memcpy(grad, next.grad, (size_t)n * sizeof *grad);
         o.value = next.value;

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "law/fit.h"
+#include "law/stats.h"
 #include "law/summary.h"
 #include "law_tests.h"
 
@@ -138,6 +139,42 @@ static void test_epoch_optimum(void)
               js_get_real(js_get(params, "A"), "value", 0),
           "the held-out rows were in the fit");
     js_free(fits);
+    table_release(&t);
+}
+
+/* Optima that scipy found (tests/golden/make_law.py) on planted tables, all laws. */
+static void test_scipy_optima(void)
+{
+    struct table t;
+    struct js *golden;
+    struct err err = { "" };
+    NEED(table_read(&t, "tests/golden/law_planted.csv", &err) == ST_OK, "%s", err.msg);
+    NEED(js_read_file(&golden, "tests/golden/law_planted.json", &err) == ST_OK, "%s", err.msg);
+    for (size_t i = 0; i < n_laws; i++) {
+        const char *name = laws[i].name;
+        const struct js *want = js_get(golden, name), *params = js_get(want, "params");
+        struct js *fits = js_array();
+        char where[64];
+        snprintf(where, sizeof where, "law == %s", name);
+        struct summary_conf c = { .laws = name, .where = where, .fit = fit_conf_default() };
+        c.fit.n_boot = 0;
+        NEED(summary_fit(fits, &t, &c, &err) == ST_OK, "%s: %s", name, err.msg);
+        double got = js_get_real(js_at(fits, 0), "objective", 0);
+        CHECK(near(got, js_get_real(want, "objective", 0), 1e-9), "%s: objective %.12g", name, got);
+        for (void *it = js_iter(params); it; it = js_next(params, it)) {
+            const struct js *p = js_get(js_get(js_at(fits, 0), "params"), js_iter_key(it));
+            double v = js_get_real(p, "value", 0), w = js_as_real(js_iter_value(it), 1);
+            CHECK(near(v, w, 1e-5), "%s: %s is %.9g, scipy's %.9g", name, js_iter_key(it), v, w);
+        }
+        js_free(fits);
+    }
+    const struct js *quantiles = js_get(golden, "student_t");
+    for (size_t i = 0; i < js_len(quantiles); i++) {
+        const struct js *q = js_at(quantiles, i);
+        double t_got = student_quantile(js_as_real(js_at(q, 0), 0), js_as_real(js_at(q, 1), 0));
+        CHECK(near(t_got, js_as_real(js_at(q, 2), 0), 1e-7), "t quantile %zu: %.12g", i, t_got);
+    }
+    js_free(golden);
     table_release(&t);
 }
 
@@ -286,7 +323,8 @@ static void test_same_bytes(void)
 }
 
 const struct check_test test_fit[] = {
-    TEST(test_gradients), TEST(test_planted_exact), TEST(test_epoch_optimum), TEST(test_invariance),
-    TEST(test_coverage),  TEST(test_groups),        TEST(test_hard_tables),   TEST(test_same_bytes),
+    TEST(test_gradients),    TEST(test_planted_exact), TEST(test_epoch_optimum),
+    TEST(test_scipy_optima), TEST(test_invariance),    TEST(test_coverage),
+    TEST(test_groups),       TEST(test_hard_tables),   TEST(test_same_bytes),
 };
 const size_t n_test_fit = N_OF(test_fit);
