@@ -37,6 +37,7 @@ struct long_entry {
 
 struct encoder {
     struct bpe_scratch scratch;
+    struct strbuf known; /* a word without the bytes that have no token */
     struct short_entry brief[1 << SHORT_BITS];
     struct long_entry wide[1 << LONG_BITS];
 };
@@ -52,8 +53,10 @@ struct encoder_pool *encoder_pool_new(void)
 
 static void encoder_free(struct encoder *e)
 {
-    if (e)
+    if (e) {
         bpe_scratch_release(&e->scratch);
+        str_release(&e->known);
+    }
     free(e);
 }
 
@@ -93,6 +96,16 @@ static size_t merge_word(const struct tok *t, struct encoder *e, const uint8_t *
             ids[0] = id;
             return 1;
         }
+    }
+    if (t->lacks_bytes) {
+        str_clear(&e->known);
+        for (size_t i = 0; i < n; i++)
+            if (t->merges.byte_id[word[i]] != NO_TOKEN)
+                str_addc(&e->known, (char)word[i]);
+        if (e->known.n == 0)
+            return 0;
+        word = (const uint8_t *)e->known.s;
+        n = e->known.n;
     }
     return bpe_word(&t->merges, &e->scratch, word, n, ids);
 }
@@ -156,7 +169,7 @@ static size_t encode_words(const struct tok *t, struct encoder *e, const uint8_t
                 *out++ = slot->id[i];
             continue;
         }
-        uint32_t id[SHORT_BYTES];
+        uint32_t id[SHORT_BYTES] = { 0 };
         size_t n_id = merge_word(t, e, p, n, id);
         memcpy(out, id, n_id * sizeof *id);
         out += n_id;

@@ -3,7 +3,8 @@
  *
  * Text is split by the GPT-2 pattern with every digit alone (the splitter of SmolLM2, in Hugging
  * Face terms Sequence[Digits(individual), ByteLevel(no prefix space)]), its bytes are mapped to
- * symbols and merged by rank. Any byte string encodes and decodes back to itself.
+ * symbols and merged by rank. Any byte string encodes and decodes back to itself, unless a loaded
+ * vocabulary lacks some bytes (SmolLM2's lacks control characters): those are left out, as elsewhere.
  *
  *     st = tok_load(&tk, "tokenizer.json", err);         or tok_from_gguf
  *     size_t n = tok_encode(tk, text, n_bytes, ids);     ids: room for n_bytes tokens

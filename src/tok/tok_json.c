@@ -207,6 +207,9 @@ static enum st read_root(struct tok **out, const struct js *root, struct err *er
         st = read_added(t, js_get(root, "added_tokens"), err);
     if (st == ST_OK)
         st = vocab_index(t, err);
+    if (st == ST_OK && t->lacks_bytes && !is_absent(js_get(model, "unk_token")))
+        st = err_set(err, ST_UNSUPPORTED,
+                     "model.unk_token with a vocabulary that lacks bytes; want null or all 256");
     if (st == ST_OK)
         st = read_merges(t, js_get(model, "merges"), &map, err);
     if (st == ST_OK) {

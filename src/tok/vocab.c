@@ -140,14 +140,15 @@ static enum st build_index(struct tok *t, struct err *err)
 enum st vocab_index(struct tok *t, struct err *err)
 {
     enum st st = build_index(t, err);
+    int n_missing = 0;
     for (int b = 0; b < 256 && st == ST_OK; b++) {
         uint8_t byte = (uint8_t)b;
         t->merges.byte_id[b] = vocab_find(t, &byte, 1);
-        if (t->merges.byte_id[b] == NO_TOKEN)
-            st = err_set(err, ST_UNSUPPORTED,
-                         "a vocabulary without the byte 0x%02x; want byte-level BPE with all 256",
-                         b);
+        n_missing += t->merges.byte_id[b] == NO_TOKEN;
     }
+    t->lacks_bytes = n_missing > 0;
+    if (st == ST_OK && n_missing == 256)
+        st = err_set(err, ST_UNSUPPORTED, "a vocabulary without bytes; want byte-level BPE");
     return st;
 }
 

@@ -40,6 +40,7 @@ struct word_slot { /* id NO_TOKEN: free */
 
 struct tok {
     enum splitter splitter;
+    bool lacks_bytes;   /* some byte has no token: it is left out of words, as elsewhere */
     bool ignore_merges; /* a word that is a token needs no merging (Llama 3) */
     struct strbuf blob;
     struct token *token; /* [vocab_size] */
@@ -63,7 +64,7 @@ MUST_USE enum st vocab_add(struct tok *t, uint64_t id, enum token_kind kind, con
 /* An id that is there already becomes a whole token; its spelling must be the same. */
 MUST_USE enum st vocab_add_whole(struct tok *t, uint64_t id, enum token_kind kind,
                                  const char *spelling, size_t n_bytes, struct err *err);
-/* Indexes the words and finds the 256 bytes. After all tokens, before the merges. */
+/* Indexes the words and finds the bytes. After all tokens, before the merges. */
 MUST_USE enum st vocab_index(struct tok *t, struct err *err);
 void vocab_index_one(struct tok *t, uint32_t id); /* of a token added later; not there yet */
 MUST_USE enum st vocab_merge(struct tok *t, uint32_t left, uint32_t right, struct err *err);
