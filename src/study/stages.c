@@ -198,6 +198,8 @@ static void synth_args(struct study *s, struct strlist *argv, const struct plan_
              "--tokenizer", study_path(s, "tokenizer.json"), "--seed",
              arena_printf(&s->arena, "%llu", (unsigned long long)s->where.seed), "--threads",
              arena_printf(&s->arena, "%llu", (unsigned long long)s->where.threads), NULL);
+    if (control) /* the pieces that the first kind kept: what differs is the rewriting alone */
+        args_add(argv, "--like", study_path(s, "kinds/%s", s->plan.source[0].name), NULL);
     if (!control)
         args_add(argv, "--generator", s->conf.gen_local ? s->conf.gen_local : s->conf.gen_server,
                  NULL);
