@@ -6,6 +6,11 @@
 
 /* clang-format off: a line each, so that two changes do not meet */
 #define COMMANDS(X)                                                                                \
+    X(study_plan)                                                                                  \
+    X(study_run)                                                                                   \
+    X(study_status)                                                                                \
+    X(study_export)                                                                                \
+    X(study_next)                                                                                  \
     X(cache)                                                                                       \
     X(cache_get)                                                                                   \
     X(cache_clean)                                                                                 \
