@@ -29,7 +29,7 @@ extern const size_t n_figures;
 struct js *figure_spec(const struct figure *f, const struct input *in, const struct curves *c,
                        struct strbuf *why);
 
-/* "hq 33 %", "natural", "shuffle 33 % (control)". */
+/* "hq 33 %", "natural", "natural, other seeds", "shuffle 33 %". */
 void arm_label(struct strbuf *b, const struct input_cell *c);
 
 #endif

@@ -27,16 +27,17 @@ static void put_label(struct js *row, const char *key, const char *text)
     str_release(&b);
 }
 
+/* What a cell's colour stands for. */
+static const char *kind_label(const struct input_cell *c)
+{
+    return c->control && strcmp(c->kind, "natural") == 0 ? "natural, other seeds" : c->kind;
+}
+
 void arm_label(struct strbuf *b, const struct input_cell *c)
 {
-    if (strcmp(c->kind, "natural") == 0)
-        label_text(b, c->arm);
-    else {
-        label_text(b, c->kind);
+    label_text(b, kind_label(c));
+    if (strcmp(c->kind, "natural") != 0)
         str_printf(b, " %.3g %%", 100 * c->share);
-    }
-    if (c->control)
-        str_adds(b, " (control)");
 }
 
 static void put_arm(struct js *row, const char *key, const struct input_cell *c)
@@ -103,7 +104,7 @@ static struct js *color_rows(const struct input *in)
             if (c->control != (controls == 1))
                 continue;
             struct js *row = js_object();
-            put_label(row, "kind", c->control && !strcmp(c->kind, "natural") ? c->arm : c->kind);
+            put_label(row, "kind", kind_label(c));
             bool seen = false;
             for (size_t k = 0; k < js_len(rows) && !seen; k++)
                 seen = strcmp(js_get_text(js_at(rows, k), "kind", ""),
@@ -120,11 +121,6 @@ static struct js *color_rows(const struct input *in)
             js_push(rows, row);
         }
     return rows;
-}
-
-static const char *color_kind(const struct input_cell *c)
-{
-    return c->control && strcmp(c->kind, "natural") == 0 ? c->arm : c->kind;
 }
 
 static void put_run(struct js *row, const struct input_run *r)
@@ -144,14 +140,10 @@ static void push_choice(struct js *rows, const struct js *c, bool control)
     struct js *row = js_object();
     struct strbuf name = { 0 };
     label_text(&name, js_get_text(c, "kind", "?"));
-    if (strcmp(js_get_text(c, "kind", ""), "natural") == 0) {
-        str_clear(&name);
-        label_text(&name, js_get_text(c, "arm", "natural"));
-    } else {
+    if (strcmp(js_get_text(c, "kind", ""), "natural") != 0)
         str_printf(&name, " %.3g %%", 100 * js_get_real(c, "share", NAN));
-    }
-    if (control)
-        str_adds(&name, " (control)");
+    else if (control)
+        str_adds(&name, ", other seeds");
     js_put_text(row, "choice", name.s);
     js_put_real(row, "difference", diff);
     js_put_real(row, "low", js_get_real(c, "diff_lo", diff));
@@ -218,7 +210,7 @@ static void push_share(struct js *rows, const struct input_cell *c, const char *
     put_panel(row, c->n, c->d);
     js_put_text(row, "what", r ? "run" : "mean of seeds");
     put_arm(row, "arm", c);
-    put_label(row, "kind", color_kind(c));
+    put_label(row, "kind", kind_label(c));
     put_label(row, "line", line);
     js_put_real(row, "share", c->share);
     js_put_real(row, "n_param", c->n);
@@ -244,7 +236,7 @@ static void push_natural_ends(struct js *rows, const struct input *in, const str
         const struct input_cell *c = &in->cell[i];
         if (c->n == nat->n && c->d == nat->d && strcmp(c->kind, "natural") != 0 &&
             strcmp(c->kind, last) != 0) {
-            push_share(rows, nat, color_kind(c), NULL);
+            push_share(rows, nat, kind_label(c), NULL);
             last = c->kind;
         }
     }
@@ -260,12 +252,12 @@ static bool fill_share(const struct input *in, const struct curves *c, struct js
         if (!cell->control && strcmp(cell->kind, "natural") == 0)
             push_natural_ends(rows, in, cell);
         if (strcmp(cell->kind, "natural") != 0 || cell->control)
-            push_share(rows, cell, color_kind(cell), NULL);
+            push_share(rows, cell, kind_label(cell), NULL);
     }
     for (size_t i = 0; i < in->n_run; i++)
         if (in->run[i].cell != SIZE_MAX) {
             const struct input_cell *cell = &in->cell[in->run[i].cell];
-            push_share(rows, cell, color_kind(cell), &in->run[i]);
+            push_share(rows, cell, kind_label(cell), &in->run[i]);
         }
     bool any = in->n_cell > 0;
     if (!any)
@@ -333,7 +325,7 @@ static void push_curve(struct js *rows, const struct curve *v, double n, double 
         put_panel(row, over_n ? NAN : n, over_n ? d : NAN);
         js_put_text(row, "what", "fitted law");
         put_arm(row, "arm", v->arm);
-        put_label(row, "kind", color_kind(v->arm));
+        put_label(row, "kind", kind_label(v->arm));
         put_share(row, v->arm->share);
         js_put_real(row, "x", x);
         js_put_real(row, "loss", loss);
@@ -356,7 +348,7 @@ static void push_points(struct js *rows, const struct input *in, const struct cu
         put_panel(row, over_n ? NAN : cell->n, over_n ? cell->d : NAN);
         js_put_text(row, "what", "run");
         put_arm(row, "arm", cell);
-        put_label(row, "kind", color_kind(cell));
+        put_label(row, "kind", kind_label(cell));
         put_share(row, cell->share);
         js_put_real(row, "x", over_n ? cell->n : cell->d);
         js_put_real(row, "n_param", cell->n);
@@ -417,6 +409,7 @@ static bool fill_heldout(const struct input *in, const struct curves *c, struct 
                          struct strbuf *why)
 {
     struct js *rows = js_array();
+    double error = 0;
     for (size_t i = 0; i < in->n_run; i++) {
         if (!c->held_out[i])
             continue;
@@ -429,12 +422,13 @@ static bool fill_heldout(const struct input *in, const struct curves *c, struct 
         fit_predict(&v->early, cell->n, cell->d, 0.95, &loss, &lo, &hi);
         struct js *row = js_object();
         put_arm(row, "arm", cell);
-        put_label(row, "kind", color_kind(cell));
+        put_label(row, "kind", kind_label(cell));
         js_put_real(row, "n_param", cell->n);
         js_put_real(row, "n_tok", cell->d);
         js_put_real(row, "measured", r->loss);
         js_put_real(row, "predicted", loss);
         js_put_real(row, "error_percent", 100 * (loss / r->loss - 1));
+        error += 100 * fabs(loss / r->loss - 1);
         js_put_real(row, "low", isfinite(lo) ? lo : loss);
         js_put_real(row, "high", isfinite(hi) ? hi : loss);
         put_label(row, "run_id", r->run_id);
@@ -442,7 +436,13 @@ static bool fill_heldout(const struct input *in, const struct curves *c, struct 
         js_push(rows, row);
     }
     bool any = js_len(rows) > 0;
-    if (!any)
+    if (any) {
+        struct strbuf title = { 0 };
+        str_printf(&title, "mean absolute error %.2g %% over %zu runs",
+                   error / (double)js_len(rows), js_len(rows));
+        js_put_text(spec, "title", title.s);
+        str_release(&title);
+    } else
         str_adds(why, "Without the largest size and budget too few runs are left to fit a law; "
                       "a third size or budget would allow this test.");
     set_data(spec, "rows", rows);
@@ -569,20 +569,13 @@ static bool fill_cost(const struct input *in, const struct curves *c, struct js 
     return set_bars(spec, rows, names, colors);
 }
 
-static const struct js *counts_of(const struct js *manifest)
-{
-    const struct js *counts = js_get(manifest, "counts");
-    return counts ? counts : manifest;
-}
-
 static bool fill_verdicts(const struct input *in, const struct curves *c, struct js *spec,
                           struct strbuf *why)
 {
     (void)c;
     struct js *rows = js_array(), *names = js_array(), *colors = js_array();
     for (size_t i = 0; i < in->n_kind; i++) {
-        const struct js *counts = counts_of(in->kind[i].manifest),
-                        *dropped = js_get(counts, "dropped");
+        const struct js *counts = input_counts(&in->kind[i]), *dropped = js_get(counts, "dropped");
         double kept = js_get_real(counts, "kept", js_get_real(counts, "docs_out", 0)), all = kept;
         for (void *it = js_iter(dropped); it; it = js_next(dropped, it))
             all += js_as_real(js_iter_value(it), 0);

@@ -138,6 +138,12 @@ enum st input_read(struct input *in, const char *dir, struct err *err)
     return ST_OK;
 }
 
+const struct js *input_counts(const struct input_kind *k)
+{
+    const struct js *counts = js_get(k->manifest, "counts"), *row = js_get(counts, "row");
+    return row ? row : counts;
+}
+
 void input_release(struct input *in)
 {
     js_free(in->plan);

@@ -73,4 +73,7 @@ const struct input_cell *input_natural(const struct input *in, double n, double 
 /* Mean of a numeric column over a cell's runs, NAN when there is none; *half may be NULL. */
 double input_mean(const struct input *in, size_t cell, const char *column, double *half);
 
+/* What generation of a kind counted: requests, tokens_out, kept, dropped{verdict:n}; NULL unknown. */
+const struct js *input_counts(const struct input_kind *k);
+
 #endif

@@ -10,6 +10,7 @@
 void part_verdict(struct strbuf *b, const struct verdict *v);
 void part_laws(struct strbuf *b, const struct input *in);    /* table of fits */
 void part_kinds(struct strbuf *b, const struct input *in);   /* table of what generation took */
+void part_raw(struct strbuf *b, const struct input *in);     /* table of what answers were like */
 void part_samples(struct strbuf *b, const struct input *in); /* source and synthetic side by side */
 void part_settings(struct strbuf *b, const struct input *in);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/attr.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "report/escape.h"
@@ -94,25 +95,44 @@ static void params(struct strbuf *b, const struct js *p)
     esc_raw(b, "</td>");
 }
 
-static void texts(struct strbuf *b, const struct js *list)
+static void mixture_label(struct strbuf *b, const struct js *f)
 {
-    esc_raw(b, "<td>");
-    for (size_t i = 0; i < js_len(list); i++) {
-        esc_text(b, i ? "; " : "");
-        esc_text(b, js_as_text(js_at(list, i), NULL));
+    const char *kind = js_get_text(f, "kind", "all");
+    esc_text(b, kind);
+    double share = js_get_real(f, "share", NAN);
+    if (!isnan(share) && strcmp(kind, "natural") != 0)
+        str_printf(b, " %.3g %%", 100 * share);
+}
+
+static void law_warnings(struct strbuf *b, const struct js *fits)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < js_len(fits); i++)
+        n += js_len(js_get(js_at(fits, i), "warnings")) + (js_get(js_at(fits, i), "error") != NULL);
+    if (n == 0)
+        return;
+    str_printf(b, "<details><summary>%zu warnings of the fits</summary><ul>\n", n);
+    for (size_t i = 0; i < js_len(fits); i++) {
+        const struct js *f = js_at(fits, i), *list = js_get(f, "warnings");
+        const char *error = js_get_text(f, "error", NULL);
+        for (size_t k = 0; k < js_len(list) + (error != NULL); k++) {
+            esc_raw(b, "<li>");
+            mixture_label(b, f);
+            esc_raw(b, ", ");
+            esc_text(b, js_get_text(f, "law", "?"));
+            esc_raw(b, ": ");
+            esc_text(b, k < js_len(list) ? js_as_text(js_at(list, k), NULL) : error);
+            esc_raw(b, "</li>\n");
+        }
     }
-    esc_raw(b, "</td>");
+    esc_raw(b, "</ul></details>\n");
 }
 
 static void law_row(struct strbuf *b, const struct js *f)
 {
     const struct js *hold = js_get(f, "hold_out");
-    const char *kind = js_get_text(f, "kind", "all");
     esc_raw(b, "<tr><td>");
-    esc_text(b, kind);
-    double share = js_get_real(f, "share", NAN);
-    if (!isnan(share) && strcmp(kind, "natural") != 0)
-        str_printf(b, " %.3g %%", 100 * share);
+    mixture_label(b, f);
     esc_raw(b, "</td><td><code>");
     esc_text(b, js_get_text(f, "formula", js_get_text(f, "law", "?")));
     esc_raw(b, "</code></td>");
@@ -121,10 +141,6 @@ static void law_row(struct strbuf *b, const struct js *f)
     cell_number(b, js_get_real(f, "mrae", NAN));
     cell_number(b, js_get_real(hold, "mrae", NAN));
     cell_number(b, js_get_real(f, "n_starts_agree", NAN));
-    if (js_get(f, "error"))
-        cell_text(b, js_get_text(f, "error", ""));
-    else
-        texts(b, js_get(f, "warnings"));
     esc_raw(b, "</tr>\n");
 }
 
@@ -136,22 +152,62 @@ void part_laws(struct strbuf *b, const struct input *in)
                                           "rows",
                                           "error, %",
                                           "held-out error, %",
-                                          "starts that agree",
-                                          "warnings" };
+                                          "starts that agree" };
     if (js_len(in->fits) == 0) {
         esc_raw(b, "<p class=\"absent\">No laws have been fitted yet.</p>\n");
         return;
     }
     head(b, "Fitted laws: L is the loss in nats per token, N parameters, D training tokens", column,
-         sizeof column / sizeof *column);
+         N_OF(column));
     for (size_t i = 0; i < js_len(in->fits); i++)
         law_row(b, js_at(in->fits, i));
     foot(b);
+    law_warnings(b, in->fits);
     esc_raw(b, "<p class=\"how\">Do not compare arms by E alone: it trades against the exponents. "
                "Compare predicted losses at a size and budget that were measured.</p>\n");
 }
 
 /* ---- kinds ---- */
+
+/* How the generator's answers were before anything was repaired: its own weakness. */
+void part_raw(struct strbuf *b, const struct input *in)
+{
+    static const char *const column[] = { "kind",
+                                          "answers",
+                                          "stopped at the limit",
+                                          "talk about the task",
+                                          "loops",
+                                          "copies",
+                                          "refusals",
+                                          "5-grams copied",
+                                          "source words that survive" },
+                             *const key[] = { "length",  "meta_talk",     "loop",       "copy",
+                                              "refusal", "copied_5grams", "source_kept" };
+    bool any = false;
+    for (size_t i = 0; i < in->n_kind; i++) {
+        const struct js *rates = js_get(js_get(in->kind[i].manifest, "counts"), "rates"),
+                        *raw = js_get(rates, "raw");
+        if (!raw)
+            continue;
+        if (!any)
+            head(b, "Answers as they came, before anything was cut or repaired", column,
+                 N_OF(column));
+        any = true;
+        esc_raw(b, "<tr>");
+        cell_text(b, in->kind[i].name);
+        cell_count(b, js_get_real(rates, "n", NAN));
+        for (size_t k = 0; k < N_OF(key); k++) {
+            double v = js_get_real(raw, key[k], NAN);
+            if (isnan(v))
+                cell_number(b, v);
+            else
+                str_printf(b, "<td class=\"num\">%.1f %%</td>", 100 * v);
+        }
+        esc_raw(b, "</tr>\n");
+    }
+    if (any)
+        foot(b);
+}
 
 void part_kinds(struct strbuf *b, const struct input *in)
 {
@@ -160,12 +216,10 @@ void part_kinds(struct strbuf *b, const struct input *in)
                                           "time",           "price" };
     if (in->n_kind == 0)
         return;
-    head(b, "Generation, by kind of synthetic text", column, sizeof column / sizeof *column);
+    head(b, "Generation, by kind of synthetic text", column, N_OF(column));
     for (size_t i = 0; i < in->n_kind; i++) {
-        const struct js *m = in->kind[i].manifest, *c = js_get(m, "counts");
+        const struct js *m = in->kind[i].manifest, *c = input_counts(&in->kind[i]);
         char time[UNITS_MAX];
-        if (!c)
-            c = m;
         esc_raw(b, "<tr>");
         cell_text(b, in->kind[i].name);
         cell_count(b, js_get_real(c, "requests", NAN));

@@ -112,9 +112,8 @@ static void add_cost(struct verdict *v, const struct input *in)
     double generate_s = 0, train_s = 0, tokens = 0;
     char a[UNITS_MAX], b[UNITS_MAX];
     for (size_t i = 0; i < in->n_kind; i++) {
-        const struct js *m = in->kind[i].manifest, *counts = js_get(m, "counts");
-        generate_s += js_get_real(m, "wall_s", 0);
-        tokens += js_get_real(counts ? counts : m, "tokens_out", 0);
+        generate_s += js_get_real(in->kind[i].manifest, "wall_s", 0);
+        tokens += js_get_real(input_counts(&in->kind[i]), "tokens_out", 0);
     }
     for (size_t i = 0; i < in->n_run; i++)
         if (isfinite(in->run[i].wall_s))
@@ -148,6 +147,23 @@ static void add_controls(struct verdict *v, const struct js *a)
     }
 }
 
+/* The generator as a reason not to believe in a kind. */
+static void add_weak(struct verdict *v, const struct input *in)
+{
+    for (size_t i = 0; i < in->n_kind; i++) {
+        const struct js *counts = js_get(in->kind[i].manifest, "counts"),
+                        *why = js_get(counts, "too_weak_reasons");
+        if (!js_get_bool(counts, "too_weak", false))
+            continue;
+        struct strbuf *b = line(v, "Too weak");
+        str_printf(b, "%s: this speaks about the generator, not the recipe", in->kind[i].name);
+        for (size_t k = 0; k < js_len(why); k++) {
+            const char *text = js_as_text(js_at(why, k), NULL);
+            str_printf(b, "%s%s", k ? ", " : ": ", text ? text : "?");
+        }
+    }
+}
+
 /* The reasons, in the words of the advice. */
 static void add_reasons(struct verdict *v, const struct js *a)
 {
@@ -167,12 +183,6 @@ static void add_limits(struct verdict *v, const struct input *in)
 {
     const struct js *a = in->advice;
     double effect = js_get_real(a, "smallest_effect", NAN);
-    for (size_t i = 0; i < in->n_kind; i++)
-        if (js_get_bool(in->kind[i].manifest, "too_weak", false) ||
-            js_get_bool(js_get(in->kind[i].manifest, "counts"), "too_weak", false))
-            str_printf(line(v, "Too weak"),
-                       "%s: most answers failed; this speaks about the generator, not the recipe",
-                       in->kind[i].name);
     if (!isnan(effect) || !isnan(in->noise_sd)) {
         struct strbuf *b = line(v, "Cannot tell yet");
         if (!isnan(effect))
@@ -202,6 +212,7 @@ void verdict_make(struct verdict *v, const struct input *in)
     add_saving(v, in);
     add_cost(v, in);
     add_controls(v, in->advice);
+    add_weak(v, in);
     add_limits(v, in);
 }
 

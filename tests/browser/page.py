@@ -85,7 +85,7 @@ PROBE = r"""
     out.figures.push({ id: chart.dataset.figure, marks: svg ? svg.querySelectorAll('.mark-symbol path, .mark-rect path, .mark-line path, .mark-rule line').length : 0,
                        label: chart.getAttribute('aria-label'),
                        nan: svg ? /NaN|undefined|Infinity/.test(svg.outerHTML) : false,
-                       scrolls: chart.scrollWidth > chart.clientWidth + 12 });
+                       scrolls: chart.scrollWidth > chart.clientWidth + 1 });
   }
   if (document.documentElement.scrollWidth > innerWidth + 1) {
     for (const e of document.body.querySelectorAll('*'))

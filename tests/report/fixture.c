@@ -255,18 +255,30 @@ static enum st write_kind(const char *dir, const char *kind, bool evil, struct e
     bool hq = strcmp(kind, "hq") == 0;
     str_printf(&sub, "%s/kinds/%s", dir, kind);
     enum st st = dir_make(sub.s, err);
-    struct js *m = parse(hq ? "{\"stage\":\"synth\",\"version\":1,\"settings\":{\"recipe\":\"hq\","
-                              "\"temperature\":0.7,\"top_p\":0.9},\"counts\":{\"requests\":1480,"
-                              "\"docs_out\":1012,\"tokens_prompt\":612000,\"tokens_out\":431000,"
-                              "\"kept\":1012,\"dropped\":{\"meta_talk\":241,\"truncated\":120,"
-                              "\"loop\":31,\"copy\":58,\"too_short\":18},\"tok_per_s\":412.5,"
-                              "\"cost\":null},\"wall_s\":1045.2}"
-                            : "{\"stage\":\"synth\",\"version\":1,\"settings\":{\"recipe\":\"qa\","
-                              "\"temperature\":0.7,\"top_p\":0.9},\"counts\":{\"requests\":1480,"
-                              "\"docs_out\":640,\"tokens_prompt\":640000,\"tokens_out\":398000,"
-                              "\"kept\":640,\"dropped\":{\"format\":510,\"loop\":190,"
-                              "\"source_lost\":140},\"tok_per_s\":401.1,\"cost\":null,"
-                              "\"too_weak\":true},\"wall_s\":992.8}");
+    struct js *m = parse(
+        hq ? "{\"stage\":\"synth\",\"version\":1,\"settings\":{\"recipe\":\"hq\",\"temperature\":0."
+             "7,"
+             "\"top_p\":0.9},\"counts\":{\"row\":{\"requests\":1480,\"docs_out\":1012,"
+             "\"tokens_prompt\":612000,\"tokens_out\":431000,\"kept\":1012,\"dropped\":{\"meta_"
+             "talk\":241,"
+             "\"truncated\":120,\"loop\":31,\"copy\":58,\"too_short\":18},\"tok_per_s\":412.5,"
+             "\"cost\":null},\"too_weak\":false,\"too_weak_reasons\":[],\"rates\":{\"n\":1480,"
+             "\"raw\":{\"length\":0.31,\"meta_talk\":0.16,\"loop\":0.02,\"copy\":0.04,\"refusal\":"
+             "0,"
+             "\"prompt_leak\":0.01,\"copied_5grams\":0.14,\"source_kept\":0.48}}},\"wall_s\":1045."
+             "2}"
+           : "{\"stage\":\"synth\",\"version\":1,\"settings\":{\"recipe\":\"qa\",\"temperature\":0."
+             "7,"
+             "\"top_p\":0.9},\"counts\":{\"row\":{\"requests\":1480,\"docs_out\":640,"
+             "\"tokens_prompt\":640000,\"tokens_out\":398000,\"kept\":640,\"dropped\":{\"format\":"
+             "510,"
+             "\"loop\":190,\"source_lost\":140},\"tok_per_s\":401.1,\"cost\":null},\"too_weak\":"
+             "true,"
+             "\"too_weak_reasons\":[\"57 % of the answers were dropped (at most 50 "
+             "%)\"],\"rates\":{"
+             "\"n\":1480,\"raw\":{\"length\":0.97,\"meta_talk\":0.08,\"loop\":0.19,\"copy\":0.01,"
+             "\"refusal\":0.01,\"prompt_leak\":0.1,\"copied_5grams\":0.09,\"source_kept\":0.14}}},"
+             "\"wall_s\":992.8}");
     struct js *samples = js_array();
     push_sample(samples, page, rewritten, "kept");
     push_sample(samples, page, meta_talk, "meta_talk");
