@@ -1,12 +1,17 @@
 /* cli/cmd_corpus.c - `corpus`: inputs to a folder of documents; `corpus cat`: to lines of JSON. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/hash.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "cli/commands.h"
 #include "corpus/build.h"
 #include "corpus/reader.h"
+#include "net/net.h"
 
 struct opts {
     const char *out, *clean, *dedup, *lang, *held;
@@ -72,11 +77,47 @@ static const struct field field[] = {
       .offset = offsetof(struct opts, held) },
 };
 
+/* The last part of a URL's path, as a file name. */
+static char *url_name(const char *url)
+{
+    size_t n = strcspn(url, "?#");
+    size_t at = n;
+    while (at > 0 && url[at - 1] != '/')
+        at--;
+    return n > at ? xstrndup(url + at, n - at) : xstrdup("index");
+}
+
+/* Inputs with each URL fetched into the cache and replaced by the file there. */
+static enum st fetch_inputs(struct strlist *out, int argc, char **argv, struct err *err)
+{
+    enum st st = ST_OK;
+    for (int i = 0; i < argc && st == ST_OK; i++) {
+        if (!str_starts(argv[i], "http://") && !str_starts(argv[i], "https://")) {
+            strlist_add(out, argv[i]);
+            continue;
+        }
+        char hex[DIGEST_HEX];
+        digest_hex(digest_of(argv[i], strlen(argv[i])), hex);
+        char *base = url_name(argv[i]), *folder = xasprintf("download/%.16s", hex);
+        char *dir = cache_path(folder), *path = path_join(dir, base);
+        st = dir_make(dir, err);
+        if (st == ST_OK && !file_exists(path))
+            st = net_download(argv[i], path, err);
+        if (st == ST_OK)
+            strlist_add(out, path);
+        free(base);
+        free(folder);
+        free(dir);
+        free(path);
+    }
+    return st;
+}
+
 static enum st run_corpus(void *opts, struct cli *cli, int argc, char **argv, struct err *err)
 {
     const struct opts *o = opts;
     if (argc == 0)
-        return err_set(err, ST_USAGE, "want at least one INPUT: a file, folder or pattern");
+        return err_set(err, ST_USAGE, "want at least one INPUT: a file, folder, pattern or URL");
     struct corpus_conf conf = { .out = o->out,
                                 .clean = o->clean,
                                 .dedup = o->dedup,
@@ -90,8 +131,12 @@ static enum st run_corpus(void *opts, struct cli *cli, int argc, char **argv, st
                                 .drop_source = (char *const *)o->drop_source.s,
                                 .n_drop_source = o->drop_source.n,
                                 .strict = cli->strict };
-    struct js *counts;
-    enum st st = corpus_build(&counts, &conf, argv, (size_t)argc, err);
+    struct js *counts = NULL;
+    struct strlist inputs = { 0 };
+    enum st st = fetch_inputs(&inputs, argc, argv, err);
+    if (st == ST_OK)
+        st = corpus_build(&counts, &conf, inputs.s, inputs.n, err);
+    strlist_release(&inputs);
     if (st == ST_END)
         log_info("'%s' is up to date", o->out);
     if (st >= 0)
@@ -103,7 +148,8 @@ const struct command cmd_corpus = {
     .name = "corpus",
     .summary = "web archives, JSONL, HTML and text to a folder of documents",
     .usage = "corpus --out DIR [options] INPUT...",
-    .detail = "Inputs are files, folders, patterns or - (standard input); the format is recognised "
+    .detail = "Inputs are files, folders, patterns, http(s) URLs or - (standard input); the format "
+              "is recognised "
               "by content.\nDIR gets docs-00000.jsonl.zst (id text meta), dropped.jsonl.zst (id "
               "reason) and manifest.json.\nA damaged record is skipped, counted and named; "
               "--strict makes it fatal.",
@@ -133,6 +179,7 @@ static enum st cat_file(const struct corpus_file *f, struct cli *cli, struct str
         str_addc(line, '\n');
         if (fwrite(line->s, 1, line->n, stdout) != line->n) {
             if (errno == EPIPE) { /* `| head` has seen enough */
+                clearerr(stdout);
                 reader_close(r);
                 return ST_END;
             }
@@ -150,10 +197,14 @@ static enum st run_cat(void *opts, struct cli *cli, int argc, char **argv, struc
 {
     (void)opts;
     if (argc == 0)
-        return err_set(err, ST_USAGE, "want at least one INPUT: a file, folder or pattern");
+        return err_set(err, ST_USAGE, "want at least one INPUT: a file, folder, pattern or URL");
     struct corpus_files files = { 0 };
     struct strbuf line = { 0 };
-    enum st st = corpus_files_expand(&files, argv, (size_t)argc, err);
+    struct strlist inputs = { 0 };
+    enum st st = fetch_inputs(&inputs, argc, argv, err);
+    if (st == ST_OK)
+        st = corpus_files_expand(&files, inputs.s, inputs.n, err);
+    strlist_release(&inputs);
     for (size_t i = 0; i < files.n && st == ST_OK; i++)
         st = cat_file(&files.file[i], cli, &line, err);
     corpus_files_release(&files);

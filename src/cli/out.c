@@ -133,7 +133,8 @@ enum st out_finish(struct out *o, struct err *err)
         if (i < o->n)
             putchar('\n');
     }
-    if (fflush(stdout) != 0 || ferror(stdout))
+    errno = 0;
+    if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE) /* `| head` has seen enough */
         return err_set(err, ST_IO, "cannot write to standard output: %s", strerror(errno));
     return ST_OK;
 }

@@ -304,11 +304,12 @@ static enum st inputs_of(struct js **out, const struct build *b, struct err *err
     bool has_stdin = false;
     enum st st = corpus_files_expand(&eval, b->conf->decontaminate, b->conf->n_decontaminate, err);
     for (size_t i = 0; i < b->files.n + eval.n; i++) {
-        const char *path = i < b->files.n ? b->files.file[i].path : eval.file[i - b->files.n].path;
-        if (strcmp(path, "-") == 0)
+        const struct corpus_file *f =
+            i < b->files.n ? &b->files.file[i] : &eval.file[i - b->files.n];
+        if (strcmp(f->path, "-") == 0)
             has_stdin = true;
-        else
-            strlist_add(&paths, path);
+        else if (f->named || file_exists(f->path)) /* folders may hold links to nowhere */
+            strlist_add(&paths, f->path);
     }
     if (st == ST_OK)
         st = manifest_inputs(out, paths.s, paths.n, err);

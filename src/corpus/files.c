@@ -76,7 +76,7 @@ enum st corpus_files_expand(struct corpus_files *f, char *const *input, size_t n
     for (size_t i = 0; i < n_input && st == ST_OK; i++) {
         struct strlist list = { 0 };
         if (str_starts(input[i], "http://") || str_starts(input[i], "https://"))
-            st = err_set(err, ST_UNSUPPORTED, "reading '%s' from the web; download it first",
+            st = err_set(err, ST_UNSUPPORTED, "reading '%s' from the web here; download it first",
                          input[i]);
         else
             st = paths_expand(&list, &input[i], 1, err);
