@@ -127,7 +127,7 @@ static enum st find_groups(struct rows *r, const char *column, struct err *err)
         return column ? table_need(r->t, column, &unused, err) : ST_OK;
     uint32_t *id = NEW_ARRAY(uint32_t, r->t->n_row);
     size_t n = number_texts(id, text, r->t->n_row);
-    if (!column && n == r->t->n_row) { /* each run has one row */
+    if (n == r->t->n_row) { /* each run has one row */
         free(id);
         return ST_OK;
     }
@@ -173,21 +173,32 @@ static enum st choose_rows(struct rows *r, const char *where, struct err *err)
     return st;
 }
 
+/* How many values differ by more than a thousandth; 100 means many. */
+static size_t n_values(const double *v, size_t n)
+{
+    enum { MANY = 100 };
+    double seen[MANY];
+    size_t k = 0;
+    for (size_t i = 0; i < n && k < MANY; i++) {
+        size_t j = 0;
+        while (j < k && fabs(seen[j] / v[i] - 1) > 1e-3)
+            j++;
+        if (j == k)
+            seen[k++] = v[i];
+    }
+    return k;
+}
+
 static size_t distinct(const struct rows *r, const double *col)
 {
-    size_t n = 0;
     if (!col)
         return 0;
-    double *seen = NEW_ARRAY(double, r->n + 1);
-    for (size_t i = 0; i < r->n && n < 100; i++) {
-        size_t j = 0;
-        while (j < n && fabs(seen[j] / col[r->row[i]] - 1) > 1e-3)
-            j++;
-        if (j == n)
-            seen[n++] = col[r->row[i]];
-    }
-    free(seen);
-    return n; /* 100: many */
+    double *v = NEW_ARRAY(double, r->n + 1);
+    for (size_t i = 0; i < r->n; i++)
+        v[i] = col[r->row[i]];
+    size_t n = n_values(v, r->n);
+    free(v);
+    return n;
 }
 
 /* The rows of one part (all, held in or held out) as plain arrays. */
@@ -272,6 +283,16 @@ static struct js *error_json(const struct fit_error *e)
     return o;
 }
 
+/* Do so many sizes and budgets determine the law's predictions at others? A sum of a term in N and a
+ * term in D has n_size + n_budget - 1 independent values, and three of one kind fix floor, factor
+ * and exponent. */
+static bool is_determined(const struct law *law, size_t n_size, size_t n_budget)
+{
+    if (law->tied)
+        return n_size + n_budget - 1 >= (size_t)law->n_param;
+    return (!law->uses_n || n_size >= 3) && (!law->uses_d || n_budget >= 3);
+}
+
 /* Fits the rows outside and judges those inside the hold-out. */
 static struct js *hold_out_json(const struct rows *r, const struct law *law,
                                 const struct fit_conf *conf)
@@ -285,9 +306,15 @@ static struct js *hold_out_json(const struct rows *r, const struct law *law,
     quick.no_profile = true;
     take_part(&in, r, 0, 0);
     take_part(&out, r, 1, 0);
+    size_t n_size = n_values(in.n_param, in.n), n_budget = n_values(in.n_tok, in.n);
+    bool ok = out.n > 0 && is_determined(law, n_size, n_budget);
     if (out.n == 0)
         (void)err_set(&err, ST_USAGE, "no row of this fit is held out");
-    if (out.n > 0 && fit_law(&f, law, &in, &quick, &err) == ST_OK) {
+    else if (!ok)
+        (void)err_set(&err, ST_USAGE,
+                      "%zu sizes and %zu budgets are left, which do not determine the law", n_size,
+                      n_budget);
+    if (ok && fit_law(&f, law, &in, &quick, &err) == ST_OK) {
         struct fit_error e;
         fit_error(&e, law, f.param, &out);
         o = error_json(&e);
@@ -333,7 +360,8 @@ static struct js *leave_size_json(const struct rows *r, const struct law *law,
         all.held = NULL;
         take_part(&in, &all, 0, size);
         take_part(&out, &all, 1, size);
-        if (fit_law(&f, law, &in, &quick, &err) == ST_OK) {
+        if (is_determined(law, n_size - 1, n_values(in.n_tok, in.n)) &&
+            fit_law(&f, law, &in, &quick, &err) == ST_OK) {
             struct fit_error e;
             fit_error(&e, law, f.param, &out);
             total.mrae += e.mrae * (double)e.n;
@@ -498,10 +526,11 @@ static void warn_of_fit(struct js *list, const struct fit *f, const struct rows 
         warn(list, "the law ignores N, but the rows have %zu sizes", n_n);
     if (!law->uses_d && n_d > 1)
         warn(list, "the law ignores D, but the rows have %zu budgets", n_d);
-    if (law->uses_n && n_n == 2)
-        warn(list, "2 sizes cannot tell A, alpha and E apart: do not extrapolate along N");
-    if (law->uses_d && n_d == 2)
-        warn(list, "2 budgets cannot tell B, beta and E apart: do not extrapolate along D");
+    if (!is_determined(law, n_n, n_d))
+        warn(list,
+             "%zu sizes and %zu budgets do not determine the law: single parameters mean nothing, "
+             "do not extrapolate",
+             law->uses_n ? n_n : 1, law->uses_d ? n_d : 1);
     if (f->n_row < (size_t)law->n_param + 3)
         warn(list, "%zu rows for %d parameters: the residual says little", f->n_row, law->n_param);
     if (2 * f->n_start_agree < f->n_start)

@@ -229,6 +229,38 @@ static void test_coverage(void)
     CHECK(n_alpha >= 0.88 * N_SIM && n_alpha <= 0.99 * N_SIM, "alpha covered %d", n_alpha);
 }
 
+/* A bootstrap that starts warm ends where a whole search on the same resample ends. */
+static void test_warm_start(void)
+{
+    enum { N_BOOT = 60 };
+    struct planted p;
+    struct fit all, one;
+    struct err err = { "" };
+    struct fit_conf conf = fit_conf_default();
+    double weight[512];
+    int n_apart = 0;
+    conf.n_boot = N_BOOT;
+    plant(&p, law_find("joint"), joint_truth, 5, 6, 4, 0.006, 21);
+    NEED(fit_law(&all, law_find("joint"), &p.data, &conf, &err) == ST_OK, "%s", err.msg);
+    NEED(all.n_boot == N_BOOT, "%zu bootstraps", all.n_boot);
+    conf.n_boot = 0;
+    conf.no_profile = true;
+    p.data.weight = weight;
+    for (uint64_t b = 0; b < N_BOOT; b++) {
+        struct rng rng;
+        rng_init(&rng, conf.seed, "bootstrap of a law", b); /* the draws of fit.c */
+        memset(weight, 0, sizeof weight);
+        for (size_t i = 0; i < p.data.n; i++)
+            weight[rng_below(&rng, p.data.n)]++;
+        NEED(fit_law(&one, law_find("joint"), &p.data, &conf, &err) == ST_OK, "%s", err.msg);
+        for (int k = 0; k < 5; k++)
+            n_apart += !near(all.boot[b * 5 + (size_t)k], one.param[k], 1e-3);
+        fit_release(&one);
+    }
+    CHECK(n_apart == 0, "%d of %d parameters differ from a whole search", n_apart, 5 * N_BOOT);
+    fit_release(&all);
+}
+
 /* Rows of one run share its noise: resampling rows would call the interval far too narrow. */
 static void test_groups(void)
 {
@@ -325,6 +357,7 @@ static void test_same_bytes(void)
 const struct check_test test_fit[] = {
     TEST(test_gradients),    TEST(test_planted_exact), TEST(test_epoch_optimum),
     TEST(test_scipy_optima), TEST(test_invariance),    TEST(test_coverage),
-    TEST(test_groups),       TEST(test_hard_tables),   TEST(test_same_bytes),
+    TEST(test_groups),       TEST(test_warm_start),    TEST(test_hard_tables),
+    TEST(test_same_bytes),
 };
 const size_t n_test_fit = N_OF(test_fit);

@@ -149,6 +149,8 @@ static void test_warnings(void)
           "data", "share a run_id" },
         { "N,D,loss,lr\n1e6,2e7,6,1e-3\n1e6,2e7,5.5,2e-3\n1e6,8e7,5.2,1e-3\n1e6,9e7,5.1,1e-3\n",
           "data", "another learning rate" },
+        { "N,D,loss\n1e6,2e7,6\n4e6,2e7,5.3\n1e6,8e7,5.5\n4e6,8e7,4.6\n1e6,4e8,5.1\n", "joint",
+          "2 sizes and 3 budgets do not determine the law" },
         { "n_param,n_tok,loss,n_epoch_synth\n1e6,2e7,6,9\n1e6,3e7,5.5,1\n1e6,8e7,5.2,1\n", "data",
           "over 4 epochs" },
     };
@@ -161,10 +163,60 @@ static void test_warnings(void)
     str_release(&said);
 }
 
+/* A hold-out that leaves two budgets says why there is no error, and never gives one. */
+static void test_hold_out(void)
+{
+    struct table t;
+    struct err err = { "" };
+    struct js *fits = js_array();
+    struct summary_conf c = { .hold_out = "D == max", .fit = fit_conf_default() };
+    c.fit.n_boot = 0;
+    NEED(parse(&t, "N,D,loss\n" ROWS, &err) == ST_OK, "%s", err.msg);
+    NEED(summary_fit(fits, &t, &c, &err) == ST_OK, "%s", err.msg);
+    NEED(js_len(fits) == 3, "%zu laws", js_len(fits));
+    for (size_t i = 0; i < 3; i++) {
+        const struct js *fit = js_at(fits, i), *held = js_get(fit, "hold_out");
+        bool tied = strcmp(js_get_text(fit, "law", ""), "joint_tied") == 0;
+        CHECK(js_get_whole(held, "n", 0) == 3, "held out %d", (int)js_get_whole(held, "n", 0));
+        CHECK((js_get(held, "mrae") != NULL) == tied, "%s: a number from nothing",
+              js_get_text(fit, "law", ""));
+        CHECK(tied || strstr(js_get_text(held, "error", ""), "3 sizes and 2 budgets"), "no reason");
+        CHECK(js_get_bool(fit, "chosen", !tied) == tied, "%s chosen", js_get_text(fit, "law", ""));
+    }
+    js_free(fits);
+    table_release(&t);
+}
+
+/* Fits of a study's table: one for each kind and share, the A/A arm with natural. */
+static void test_mixtures(void)
+{
+    struct table t;
+    struct err err = { "" };
+    struct js *fits = js_array();
+    struct summary_conf c = { .fit = fit_conf_default() };
+    struct strbuf b = { 0 };
+    c.fit.n_boot = 20;
+    str_adds(&b, "run_id,arm,kind,frac_synth,n_param,n_tok,loss\n");
+    static const char *const arm[] = { "natural,natural,0", "aa,natural,0", "hq@0.33,hq,0.33" };
+    for (int i = 0; i < 12; i++)
+        str_printf(&b, "r%d,%s,400000,%g,%g\n", i, arm[i / 4], 1e6 * (1 << i % 4),
+                   3 + 0.5 / (1 + i % 4) + 0.1 * (i / 8));
+    NEED(parse(&t, b.s, &err) == ST_OK, "%s", err.msg);
+    NEED(summary_fit(fits, &t, &c, &err) == ST_OK, "%s", err.msg);
+    NEED(js_len(fits) == 2, "%zu fits", js_len(fits));
+    CHECK(js_get_whole(js_at(fits, 0), "n_rows", 0) == 8 &&
+              strcmp(js_get_text(js_at(fits, 0), "law", ""), "data") == 0,
+          "natural with A/A");
+    CHECK(js_get_real(js_at(fits, 1), "share", 0) == 0.33 &&
+              strcmp(js_get_text(js_at(fits, 1), "kind", ""), "hq") == 0,
+          "the mixture's name");
+    js_free(fits);
+    str_release(&b);
+    table_release(&t);
+}
+
 const struct check_test test_table[] = {
-    TEST(test_dialects),
-    TEST(test_bad_tables),
-    TEST(test_where),
-    TEST(test_warnings),
+    TEST(test_hold_out),   TEST(test_mixtures), TEST(test_dialects),
+    TEST(test_bad_tables), TEST(test_where),    TEST(test_warnings),
 };
 const size_t n_test_table = N_OF(test_table);
