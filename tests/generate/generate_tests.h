@@ -1,0 +1,33 @@
+/* tests/generate/generate_tests.h - the test functions of this folder; main.c lists them. */
+#ifndef MIXLAW_TESTS_GENERATE_H
+#define MIXLAW_TESTS_GENERATE_H
+
+#include "check.h"
+
+#define GOLDEN "tests/golden/gguf/"
+#define TINY GOLDEN "tiny.gguf"
+
+/* Kernels. */
+void test_products(void);
+void test_attention(void);
+void test_row_kernels(void);
+/* Weights. */
+void test_rows(void);
+void test_tiny_logits(void);
+void test_folder_logits(void);
+void test_bad_models(void);
+/* Sampling. */
+void test_sampling(void);
+/* Requests. */
+void test_chat(void);
+void test_neighbours(void);
+void test_shared_prefix(void);
+void test_ends(void);
+/* With a real model. */
+void test_model_parity(void);
+void test_model_neighbours(void);
+
+/* The whole of a file of little-endian words; *n of them. The caller frees it. */
+void *words(const char *path, size_t *n);
+
+#endif
