@@ -10,11 +10,12 @@
 enum { NV = 2, NR = NV * VW };
 
 /* acc lives in registers: every bound below is a constant once mr and unit_cs are. */
-static ALWAYS_INLINE void tile_any(const int mr, const int unit_cs, const struct tile *t)
+static ALWAYS_INLINE void tile_full(const int mr, const int unit_cs, const struct tile *t)
 {
     vf acc[MR][NV];
-    const float *a = t->a, *b = t->b;
+    const float *a = t->a, *b = t->b, *from = t->from;
     const size_t rs = unit_cs ? t->a_rs : 1, cs = unit_cs ? 1 : t->a_cs;
+    float *c = t->c;
     for (int i = 0; i < mr; i++)
         for (int j = 0; j < NV; j++)
             acc[i][j] = v_set1(0);
@@ -28,29 +29,39 @@ static ALWAYS_INLINE void tile_any(const int mr, const int unit_cs, const struct
         a += cs;
         b += NR;
     }
-    if (t->nr == NR) {
-        for (int i = 0; i < mr; i++) {
-            float *c = t->c + (size_t)i * t->ldc;
-            for (int j = 0; j < NV; j++) {
-                vf r = acc[i][j];
-                if (t->from)
-                    r = v_add(v_load(t->from + (size_t)i * t->ld_from + j * VW), r);
-                v_store(c + j * VW, r);
-            }
+    if (from)
+        for (int i = 0; i < mr; i++, from += t->ld_from, c += t->ldc) {
+            v_store(c, v_add(v_load(from), acc[i][0]));
+            v_store(c + VW, v_add(v_load(from + VW), acc[i][1]));
         }
+    else
+        for (int i = 0; i < mr; i++, c += t->ldc) {
+            v_store(c, acc[i][0]);
+            v_store(c + VW, acc[i][1]);
+        }
+}
+
+/* A tile with fewer columns goes through a whole one beside it: the same chain for each element. */
+static ALWAYS_INLINE void tile_any(const int mr, const int unit_cs, const struct tile *t)
+{
+    if (t->nr == NR) {
+        tile_full(mr, unit_cs, t);
         return;
     }
+    float whole[MR * NR];
+    struct tile w = *t;
+    w.c = whole;
+    w.ldc = NR;
+    if (t->from) {
+        memset(whole, 0, sizeof whole);
+        for (int i = 0; i < mr; i++)
+            memcpy(whole + i * NR, t->from + (size_t)i * t->ld_from, (size_t)t->nr * sizeof *whole);
+        w.from = whole;
+        w.ld_from = NR;
+    }
+    tile_full(mr, unit_cs, &w);
     for (int i = 0; i < mr; i++)
-        for (int j = 0; j < NV; j++) {
-            int n = t->nr - j * VW;
-            if (n <= 0)
-                break;
-            n = n < VW ? n : VW;
-            vf r = acc[i][j];
-            if (t->from)
-                r = v_add(v_load_n(t->from + (size_t)i * t->ld_from + j * VW, n), r);
-            v_store_n(t->c + (size_t)i * t->ldc + j * VW, r, n);
-        }
+        memcpy(t->c + (size_t)i * t->ldc, whole + i * NR, (size_t)t->nr * sizeof *whole);
 }
 
 /* One function a number of rows, so that each keeps its sums in registers. */
@@ -136,15 +147,18 @@ static void tile_cols(const struct tile *t)
 
 static void pack_rows(float *dst, const float *src, size_t ld, int n_k, int n_col)
 {
-    for (int c = 0; c < n_col; c += NR)
-        for (int k = 0; k < n_k; k++, dst += NR) {
-            const float *s = src + (size_t)k * ld + c;
-            int n = n_col - c;
-            for (int j = 0; j < NV; j++, n -= VW)
-                v_store(dst + j * VW, n >= VW ? v_load(s + j * VW)
-                                      : n > 0 ? v_load_n(s + j * VW, n)
-                                              : v_set1(0));
+    size_t panel = (size_t)n_k * NR;
+    int whole = n_col / NR, rest = n_col % NR;
+    for (int k = 0; k < n_k; k++, dst += NR, src += ld) {
+        float *d = dst;
+        const float *s = src;
+        for (int p = 0; p < whole; p++, d += panel, s += NR) {
+            v_store(d, v_load(s));
+            v_store(d + VW, v_load(s + VW));
         }
+        for (int j = 0; rest && j < NR; j++)
+            d[j] = j < rest ? s[j] : 0;
+    }
 }
 
 #if defined(__AVX2__)
@@ -200,19 +214,22 @@ static void pack_cols(float *dst, const float *src, size_t ld, int n_k, int n_co
     }
 }
 
+/* Rows of the source go by once, each read in one piece: its stride is often a power of two, so that a
+ * column's lines would all fall into one cache set. */
 static void pack_tiles(float *dst, const float *src, size_t ld, int n_k, int n_row)
 {
-    for (int r = 0; r < n_row; r += MR) {
-        int n = n_row - r < MR ? n_row - r : MR;
-        for (int k = 0; k < n_k; k++, dst += MR) {
-            const float *s = src + (size_t)k * ld + r;
-            if (n == MR)
-                for (int i = 0; i < MR; i++)
-                    dst[i] = s[i];
-            else
-                for (int i = 0; i < MR; i++)
-                    dst[i] = i < n ? s[i] : 0;
+    enum { WHOLE = MR / 4 * 4 };
+    size_t tile = (size_t)n_k * MR;
+    int whole = n_row / MR, rest = n_row % MR;
+    for (int k = 0; k < n_k; k++, dst += MR, src += ld) {
+        float *d = dst;
+        const float *s = src;
+        for (int r = 0; r < whole; r++, d += tile, s += MR) {
+            memcpy(d, s, WHOLE * sizeof *d); /* fixed sizes: vector moves */
+            memcpy(d + WHOLE, s + WHOLE, (MR - WHOLE) * sizeof *d);
         }
+        for (int i = 0; rest && i < MR; i++)
+            d[i] = i < rest ? s[i] : 0;
     }
 }
 

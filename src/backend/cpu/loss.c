@@ -4,9 +4,15 @@
 #include <assert.h>
 #include <math.h>
 
-/* Rows whose logits exist at once: enough that the weight gradient is not rewritten often, and few enough
- * that logits stay in the last-level cache (192 x 8192 x 4 bytes = 6 MiB). */
-enum { ROWS = 192, ITEM_ROWS = 8 };
+enum { ITEM_ROWS = 8 };
+
+/* Rows whose logits exist at once: few, so that they stay in cache, but more for wider models, whose weight
+ * gradient is read and written once a chunk. */
+static int chunk_rows(int d)
+{
+    int rows = 96 * ((d + 127) / 128);
+    return rows < 384 ? rows : 384;
+}
 
 struct loss_job {
     const struct kernels *k;
@@ -39,9 +45,10 @@ void head_loss(struct cpu *c, float *losses, float *dh, float *dw, const float *
                float scale)
 {
     size_t d = (size_t)head->n_in, vocab = (size_t)head->n_out;
-    float *logits = cpu_shared(c, SHARED_LAYER, ROWS * vocab);
-    for (int r = 0; r < n; r += ROWS) {
-        int rows = n - r < ROWS ? n - r : ROWS;
+    int chunk = chunk_rows(head->n_in);
+    float *logits = cpu_shared(c, SHARED_LAYER, (size_t)chunk * vocab);
+    for (int r = 0; r < n; r += chunk) {
+        int rows = n - r < chunk ? n - r : chunk;
         const float *x = h + (size_t)r * d;
         product(c, logits, vocab, x, d, rows, head, NULL, 0);
         struct loss_job j = { .k = c->k,
