@@ -189,3 +189,40 @@ void test_export_round_trip(void)
         golden_close(&g);
     }
 }
+
+/* For tests/peers/torch.sh: a model trained a little here, as a folder that transformers loads, and our logits of
+ * the tokens 0..31. Where to put them is in the environment. */
+void test_export_for_peer(void)
+{
+    const char *out = getenv("MIXLAW_EXPORT");
+    const struct adamw_conf c = { 3e-3, 0.9, 0.95, 1e-8, 0.1, 1 };
+    enum { N = 32 };
+    if (!out || !*out)
+        SKIP("MIXLAW_EXPORT names no folder");
+    for (size_t i = 0; i < N_OF(name); i++) {
+        struct golden g;
+        struct err err = { "" };
+        double loss = 0, norm;
+        uint32_t tok[N];
+        if (!golden_open(&g, name[i]))
+            return;
+        char *dir = path_join(out, name[i]), *file = path_join(dir, "logits.f32");
+        size_t n = N * (size_t)model_config(g.m)->vocab_size;
+        float *logits = xmalloc(n * sizeof *logits);
+        for (uint32_t t = 0; t < N; t++)
+            tok[t] = t;
+        for (int s = 0; s < 5; s++) {
+            const uint32_t *batch = g.tok + (size_t)(s * g.batch * (g.seq_len + 1));
+            CHECK(model_forward_backward(g.m, batch, g.batch, g.seq_len, 1, &loss, &err) == ST_OK &&
+                      model_adamw_step(g.m, &c, (uint64_t)s + 1, &norm, &err) == ST_OK,
+                  "%s", err.msg);
+        }
+        CHECK(model_save(g.m, dir, &err) == ST_OK, "%s", err.msg);
+        CHECK(model_logits(g.m, tok, N, logits, &err) == ST_OK, "%s", err.msg);
+        CHECK(file_write(file, logits, n * sizeof *logits, &err) == ST_OK, "%s", err.msg);
+        free(logits);
+        free(file);
+        free(dir);
+        golden_close(&g);
+    }
+}

@@ -9,6 +9,7 @@ int main(int argc, char **argv)
         TEST(test_logits_and_gradients),
         TEST(test_fifty_steps),
         TEST(test_export_round_trip),
+        TEST(test_export_for_peer),
         TEST(test_conf_for),
         TEST(test_threads_same_run),
         TEST(test_chunks_and_micro_batches),

@@ -8,6 +8,7 @@
 void test_logits_and_gradients(void); /* golden.c */
 void test_fifty_steps(void);
 void test_export_round_trip(void);
+void test_export_for_peer(void);
 
 void test_conf_for(void); /* training.c */
 void test_threads_same_run(void);
