@@ -21,6 +21,10 @@
     X(fit_laws)                                                                                    \
     X(corpus)                                                                                      \
     X(corpus_cat)                                                                                  \
+    X(synth)                                                                                       \
+    X(synth_pilot)                                                                                 \
+    X(synth_recipes)                                                                               \
+    X(synth_probe)                                                                                 \
     X(tokenize_train)                                                                              \
     X(tokenize_encode)                                                                             \
     X(train)                                                                                       \

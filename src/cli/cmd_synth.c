@@ -1,0 +1,316 @@
+/* cli/cmd_synth.c - `synth`, `synth pilot`, `synth recipes`, `synth probe`. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cli/commands.h"
+#include "synth/probe.h"
+#include "synth/synth.h"
+
+#define AT(member) offsetof(struct synth_opts, member)
+
+struct synth_opts {
+    const char *recipe, *generator, *model, *out, *tokenizer, *like;
+    struct textlist decontaminate;
+    uint64_t max_docs, max_tokens, in_flight, docs;
+    double max_cost, max_time, price_in, price_out, idle;
+};
+
+#define SYNTH_FIELDS                                                                               \
+    { .name = "recipe",                                                                            \
+      .kind = FIELD_TEXT,                                                                          \
+      .unit = "NAME|FILE.yaml",                                                                    \
+      .help = "what to make of a page; 'synth recipes' lists them",                                \
+      .offset = AT(recipe),                                                                        \
+      .required = true },                                                                          \
+        { .name = "generator",                                                                     \
+          .kind = FIELD_TEXT,                                                                      \
+          .unit = "FILE.gguf|DIR|URL",                                                             \
+          .help = "who writes: a model file, a model folder or an OpenAI-style server",            \
+          .offset = AT(generator) },                                                               \
+        { .name = "model",                                                                         \
+          .kind = FIELD_TEXT,                                                                      \
+          .unit = "NAME",                                                                          \
+          .help = "a server's model; its first by default",                                        \
+          .offset = AT(model) },                                                                   \
+        { .name = "out",                                                                           \
+          .kind = FIELD_TEXT,                                                                      \
+          .unit = "DIR",                                                                           \
+          .help = "folder of documents, ledger and verdicts",                                      \
+          .offset = AT(out),                                                                       \
+          .required = true },                                                                      \
+        { .name = "max_docs",                                                                      \
+          .kind = FIELD_WHOLE,                                                                     \
+          .unit = "N",                                                                             \
+          .help = "pages to use, drawn at random; a smaller draw is part of a larger one",         \
+          .offset = AT(max_docs),                                                                  \
+          .min = 1,                                                                                \
+          .max = 1e12 },                                                                           \
+        { .name = "max_tokens",                                                                    \
+          .kind = FIELD_WHOLE,                                                                     \
+          .unit = "N",                                                                             \
+          .help = "stop asking at so many generated tokens",                                       \
+          .offset = AT(max_tokens),                                                                \
+          .min = 1,                                                                                \
+          .max = 1e15 },                                                                           \
+        { .name = "max_cost",                                                                      \
+          .kind = FIELD_REAL,                                                                      \
+          .unit = "X",                                                                             \
+          .help = "stop asking at this price",                                                     \
+          .offset = AT(max_cost),                                                                  \
+          .max = 1e9 },                                                                            \
+        { .name = "max_time",                                                                      \
+          .kind = FIELD_TIME,                                                                      \
+          .unit = "T",                                                                             \
+          .help = "stop asking after this time, all runs together",                                \
+          .offset = AT(max_time),                                                                  \
+          .max = 1e9 },                                                                            \
+        { .name = "price_in",                                                                      \
+          .kind = FIELD_REAL,                                                                      \
+          .unit = "X",                                                                             \
+          .help = "price of a million prompt tokens",                                              \
+          .offset = AT(price_in),                                                                  \
+          .max = 1e6 },                                                                            \
+        { .name = "price_out",                                                                     \
+          .kind = FIELD_REAL,                                                                      \
+          .unit = "X",                                                                             \
+          .help = "price of a million generated tokens",                                           \
+          .offset = AT(price_out),                                                                 \
+          .max = 1e6 },                                                                            \
+        { .name = "in_flight",                                                                     \
+          .kind = FIELD_WHOLE,                                                                     \
+          .unit = "N",                                                                             \
+          .help = "requests at once; by default what suits the generator",                         \
+          .offset = AT(in_flight),                                                                 \
+          .min = 1,                                                                                \
+          .max = 4096 },                                                                           \
+        { .name = "idle",                                                                          \
+          .kind = FIELD_TIME,                                                                      \
+          .unit = "T",                                                                             \
+          .help = "a server silent for so long has failed",                                        \
+          .offset = AT(idle),                                                                      \
+          .min = 1,                                                                                \
+          .max = 86400 },                                                                          \
+        { .name = "tokenizer",                                                                     \
+          .kind = FIELD_TEXT,                                                                      \
+          .unit = "FILE",                                                                          \
+          .help = "training tokenizer: kept tokens are counted with it",                           \
+          .offset = AT(tokenizer) },                                                               \
+        { .name = "decontaminate",                                                                 \
+          .kind = FIELD_LIST,                                                                      \
+          .unit = "PATH",                                                                          \
+          .help = "evaluation documents: what shares 13 words in a row with them is dropped",      \
+          .offset = AT(decontaminate) },                                                           \
+    {                                                                                              \
+        .name = "like", .kind = FIELD_TEXT, .unit = "DIR",                                         \
+        .help = "only the pieces whose answers this synth folder kept: for controls",              \
+        .offset = AT(like)                                                                         \
+    }
+
+static const struct field synth_field[] = { SYNTH_FIELDS };
+static const struct field pilot_field[] = { SYNTH_FIELDS,
+                                            { .name = "docs",
+                                              .kind = FIELD_WHOLE,
+                                              .unit = "N",
+                                              .help = "pages to try",
+                                              .offset = AT(docs),
+                                              .min = 4,
+                                              .max = 1e6 } };
+
+static const struct synth_opts defaults = { .docs = 32, .idle = 600 };
+
+static enum st expand(struct strlist *out, char *const *in, size_t n, struct err *err)
+{
+    enum st st = paths_expand(out, in, n, err);
+    for (size_t i = 0; i < out->n && st == ST_OK; i++)
+        if (strcmp(out->s[i], "-") == 0)
+            st = err_set(err, ST_USAGE, "synth reads its input several times: '-' cannot be one");
+    return st;
+}
+
+static enum st run_either(const struct synth_opts *o, struct cli *cli, int argc, char **argv,
+                          bool pilot, struct err *err)
+{
+    struct strlist input = { 0 }, domains = { 0 };
+    struct recipe *recipe = NULL;
+    struct js *row = NULL;
+    enum st st = argc ? ST_OK : err_set(err, ST_USAGE, "want at least one INPUT");
+    if (st == ST_OK)
+        st = recipe_open(&recipe, o->recipe, err);
+    if (st == ST_OK)
+        st = expand(&input, argv, (size_t)argc, err);
+    if (st == ST_OK && o->decontaminate.n)
+        st = expand(&domains, (char *const *)o->decontaminate.s, o->decontaminate.n, err);
+    if (st == ST_OK) {
+        const struct synth_conf conf = { .recipe = recipe,
+                                         .generator = o->generator,
+                                         .gen = { .model = o->model,
+                                                  .key = generator_key(),
+                                                  .n_threads = (int)cli->threads,
+                                                  .n_in_flight = (int)o->in_flight,
+                                                  .idle_s = o->idle,
+                                                  .seed = cli->seed },
+                                         .out = o->out,
+                                         .tokenizer = o->tokenizer,
+                                         .like = o->like,
+                                         .input = input.s,
+                                         .n_input = input.n,
+                                         .decontaminate = domains.s,
+                                         .n_decontaminate = domains.n,
+                                         .seed = cli->seed,
+                                         .max_docs = o->max_docs,
+                                         .max_tok = o->max_tokens,
+                                         .max_cost = o->max_cost,
+                                         .max_s = o->max_time,
+                                         .price_in = o->price_in,
+                                         .price_out = o->price_out,
+                                         .strict = cli->strict };
+        st = pilot ? synth_pilot(&conf, o->docs, &row, err) : synth_run(&conf, &row, err);
+    }
+    if (st == ST_OK)
+        out_row(cli->out, row);
+    strlist_release(&input);
+    strlist_release(&domains);
+    recipe_free(recipe);
+    return st;
+}
+
+static enum st run_synth(void *opts, struct cli *cli, int argc, char **argv, struct err *err)
+{
+    return run_either(opts, cli, argc, argv, false, err);
+}
+
+static enum st run_pilot(void *opts, struct cli *cli, int argc, char **argv, struct err *err)
+{
+    return run_either(opts, cli, argc, argv, true, err);
+}
+
+const struct command cmd_synth = {
+    .name = "synth",
+    .summary = "make synthetic text from pages, a recipe and a generator",
+    .usage = "synth --recipe NAME --generator FILE.gguf|DIR|URL --out DIR [options] INPUT...",
+    .detail =
+        "Every request and raw answer goes into DIR/ledger.jsonl before anything else happens to "
+        "it, so that a\nkilled run goes on where it stopped and nothing is asked twice. Kept "
+        "documents are in\nDIR/docs-*.jsonl.zst, the verdict on every answer in "
+        "DIR/verdicts.jsonl.zst. A server's key is taken\nfrom MIXLAW_API_KEY or OPENAI_API_KEY.",
+    .field = synth_field,
+    .n_field = N_OF(synth_field),
+    .opts_size = sizeof(struct synth_opts),
+    .defaults = &defaults,
+    .run = run_synth,
+};
+
+const struct command cmd_synth_pilot = {
+    .name = "synth pilot",
+    .summary = "try a recipe on a few pages and forecast requests, tokens, time and price",
+    .usage = "synth pilot --recipe NAME --generator FILE.gguf|DIR|URL --out DIR [options] INPUT...",
+    .detail =
+        "Takes the flags of synth. The answers go into the same ledger: a later run uses them.",
+    .field = pilot_field,
+    .n_field = N_OF(pilot_field),
+    .opts_size = sizeof(struct synth_opts),
+    .defaults = &defaults,
+    .run = run_pilot,
+};
+
+static enum st list_recipes(struct out *out, struct err *err)
+{
+    for (const struct recipe_builtin *k = recipe_builtin; k->name; k++) {
+        struct recipe *r;
+        char hex[DIGEST_HEX];
+        enum st st = recipe_open(&r, k->name, err);
+        if (st < 0)
+            return st;
+        struct js *v = js_object();
+        js_put_text(v, "name", r->name);
+        js_put_text(v, "input", r->input.unit);
+        js_put_whole(v, "prompts", (int64_t)r->n_prompt);
+        js_put_whole(v, "max_tok", recipe_needs_generator(r) ? (int64_t)r->sampling.max_tok : 0);
+        digest_hex(r->version, hex);
+        hex[8] = '\0';
+        js_put_text(v, "version", hex);
+        js_put_text(v, "purpose", r->purpose);
+        out_row(out, v);
+        recipe_free(r);
+    }
+    return ST_OK;
+}
+
+static enum st run_recipes(void *opts, struct cli *cli, int argc, char **argv, struct err *err)
+{
+    (void)opts;
+    struct recipe *r;
+    if (!argc)
+        return list_recipes(cli->out, err);
+    for (int i = 0; i < argc; i++) {
+        enum st st = recipe_open(&r, argv[i], err);
+        if (st < 0)
+            return st;
+        fputs(r->text, stdout);
+        recipe_free(r);
+    }
+    return ST_OK;
+}
+
+const struct command cmd_synth_recipes = {
+    .name = "synth recipes",
+    .summary = "the recipes there are; with a name, its YAML",
+    .usage = "synth recipes [NAME...]",
+    .detail = "A recipe of your own: mixlaw synth recipes hq > my.yaml, change it, synth --recipe "
+              "my.yaml.",
+    .run = run_recipes,
+};
+
+static const struct field probe_field[] = {
+    { .name = "generator",
+      .kind = FIELD_TEXT,
+      .unit = "URL",
+      .help = "the server",
+      .offset = AT(generator),
+      .required = true },
+    { .name = "model",
+      .kind = FIELD_TEXT,
+      .unit = "NAME",
+      .help = "its model; the first by default",
+      .offset = AT(model) },
+    { .name = "in_flight",
+      .kind = FIELD_WHOLE,
+      .unit = "N",
+      .help = "try at most so many requests at once",
+      .offset = AT(in_flight),
+      .min = 1,
+      .max = 1024 },
+};
+static const struct synth_opts probe_defaults = { .in_flight = 32 };
+
+static void show_probe(void *arg, struct js *row)
+{
+    out_row(arg, row);
+}
+
+static enum st run_probe(void *opts, struct cli *cli, int argc, char **argv, struct err *err)
+{
+    const struct synth_opts *o = opts;
+    (void)argv;
+    if (argc)
+        return err_set(err, ST_USAGE, "want no arguments");
+    const struct generator_conf conf = {
+        .model = o->model, .key = generator_key(), .n_threads = (int)cli->threads, .seed = cli->seed
+    };
+    return synth_probe(o->generator, &conf, (int)o->in_flight, show_probe, cli->out, err);
+}
+
+const struct command cmd_synth_probe = {
+    .name = "synth probe",
+    .summary = "what a generator is, and how fast at which concurrency",
+    .usage = "synth probe --generator URL|FILE.gguf [--model NAME]",
+    .field = probe_field,
+    .n_field = N_OF(probe_field),
+    .opts_size = sizeof(struct synth_opts),
+    .defaults = &probe_defaults,
+    .run = run_probe,
+};

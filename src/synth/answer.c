@@ -1,0 +1,315 @@
+/*
+ * synth/answer.c - reading a raw answer: what is the document in it? Conservative: a rule cuts only
+ * what is surely not part of the text, and reading an already clean text changes nothing.
+ */
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "synth/text.h"
+#include "synth/verdict.h"
+
+enum { PREAMBLE_MAX = 300 }; /* bytes within which an announcement must end */
+
+static bool begins(const char *s, size_t n, const char *with)
+{
+    size_t len = strlen(with);
+    return n >= len && strncasecmp(s, with, len) == 0;
+}
+
+static bool begins_with_any(const char *s, size_t n, const char *const *list, size_t n_list)
+{
+    for (size_t i = 0; i < n_list; i++)
+        if (begins(s, n, list[i]))
+            return true;
+    return false;
+}
+
+/* "Here is a rewritten version of the passage:" + blank: an opener, a word about the task and a colon
+ * at the line's end. Returns the bytes to cut. */
+static size_t preamble_len(const char *s, size_t n)
+{
+    static const char *const opener[] = {
+        "here is",   "here's",  "here are",         "sure",         "certainly", "of course",
+        "below is",  "okay",    "the following is", "this is a re", "i have re", "i've re",
+        "rewritten", "revised", "paraphrased",      "based on the"
+    };
+    static const char *const about[] = { "rewrit",  "rewrote",   "rephras",  "paraphras",
+                                         "version", "passage",   "summar",   "entry",
+                                         "article", "paragraph", "question", "answer",
+                                         "lesson",  "chapter",   "text",     "explanation" };
+    size_t line = 0;
+    while (line < n && s[line] != '\n')
+        line++;
+    size_t last = line;
+    while (last && (isspace((unsigned char)s[last - 1]) || s[last - 1] == '*'))
+        last--;
+    if (line > PREAMBLE_MAX || !last || s[last - 1] != ':' ||
+        !begins_with_any(s, n, opener, N_OF(opener)))
+        return 0;
+    for (size_t i = 0; i < N_OF(about); i++)
+        for (size_t k = 0; k < last; k++)
+            if (begins(s + k, last - k, about[i]))
+                return line;
+    return 0;
+}
+
+/* A last paragraph that offers more help is no part of the text. */
+static size_t without_closing(const char *s, size_t n)
+{
+    static const char *const closing[] = { "i hope",          "let me know",
+                                           "feel free",       "if you need",
+                                           "if you have any", "please let me know",
+                                           "would you like",  "is there anything" };
+    size_t at = n;
+    while (at && !(s[at - 1] == '\n'))
+        at--;
+    if (at && begins_with_any(s + at, n - at, closing, N_OF(closing)))
+        return at;
+    return n;
+}
+
+/* Fences and quotes around the whole text, leftovers of reasoning before it. */
+static void unwrap(const char **s, size_t *n)
+{
+    static const char think[] = "</think>";
+    for (size_t i = 0; i + sizeof think - 1 <= *n; i++)
+        if (memcmp(*s + i, think, sizeof think - 1) == 0) {
+            *s += i + sizeof think - 1;
+            *n -= i + sizeof think - 1;
+            break;
+        }
+    text_trim(s, n);
+    if (*n > 6 && memcmp(*s, "```", 3) == 0 && memcmp(*s + *n - 3, "```", 3) == 0) {
+        const char *line = memchr(*s, '\n', *n);
+        if (line && line < *s + *n - 3) {
+            *n = (size_t)(*s + *n - 3 - line);
+            *s = line;
+            text_trim(s, n);
+        }
+    }
+    if (*n > 2 && (*s)[0] == '"' && (*s)[*n - 1] == '"' && !memchr(*s + 1, '"', *n - 2)) {
+        (*s)++;
+        *n -= 2;
+        text_trim(s, n);
+    }
+}
+
+/* Where the text begins to say again what it said: the first sentence of four words or more that
+ * stood there before. n when it never does. */
+static size_t loop_begin(const char *s, size_t n, struct arena *scratch)
+{
+    struct arena_mark mark = arena_mark(scratch);
+    size_t n_sentence, at = n;
+    struct span *sent = text_sentences(scratch, s, n, &n_sentence);
+    uint64_t *seen = ARENA_ARRAY(scratch, uint64_t, n_sentence + 1);
+    for (size_t i = 0; i < n_sentence && at == n; i++) {
+        struct arena_mark inner = arena_mark(scratch);
+        size_t n_word;
+        struct word *w = text_words(scratch, sent[i].s, sent[i].n_bytes, &n_word);
+        seen[i] = n_word >= 4 ? words_hash(w, n_word) : 0;
+        arena_rewind(scratch, inner);
+        for (size_t k = 0; k < i && seen[i]; k++)
+            if (seen[k] == seen[i])
+                at = (size_t)(sent[i].s - s);
+    }
+    arena_rewind(scratch, mark);
+    return at;
+}
+
+/* Copies all sentences but those that talk about the passage, with the white space between them. */
+static void drop_meta(struct answer *a, const char *s, size_t n, struct arena *scratch)
+{
+    struct arena_mark mark = arena_mark(scratch);
+    size_t n_sentence;
+    struct span *sent = text_sentences(scratch, s, n, &n_sentence);
+    const char *from = s;
+    for (size_t i = 0; i < n_sentence; i++) {
+        if (sentence_is_meta(sent[i].s, sent[i].n_bytes, a->source))
+            a->n_meta_dropped++;
+        else
+            str_add(&a->text, from, (size_t)(sent[i].s + sent[i].n_bytes - from));
+        from = sent[i].s + sent[i].n_bytes;
+    }
+    arena_rewind(scratch, mark);
+}
+
+static void read_text(struct answer *a, const struct recipe *r, const char *s, size_t n,
+                      struct arena *scratch)
+{
+    if (r->parse.cut_at_loop) {
+        size_t at = loop_begin(s, n, scratch);
+        a->cut_loop = at < n;
+        n = at;
+    }
+    if (a->hit_limit && !a->cut_loop) {
+        size_t whole = r->parse.cut_at_sentence ? text_whole_sentences(s, n) : n;
+        a->cut = whole < n;
+        n = whole;
+    }
+    if (r->parse.drop_meta_sentences)
+        drop_meta(a, s, n, scratch);
+    else
+        str_add(&a->text, s, n);
+}
+
+/* After "**", "1.", "-" and "#" at a line's begin: "Question:", "Q:", "Q1:", "Answer:", "A:". Returns
+ * 'Q', 'A' or 0 and moves *s behind the colon. */
+static char qa_tag(const char **s, const char *end)
+{
+    const char *p = *s;
+    while (p < end &&
+           (strchr("*#->_ \t", *p) || isdigit((unsigned char)*p) || *p == '.' || *p == ')'))
+        p++;
+    static const struct {
+        const char *word;
+        char tag;
+    } known[] = { { "question", 'Q' }, { "answer", 'A' }, { "q", 'Q' }, { "a", 'A' } };
+    for (size_t i = 0; i < N_OF(known); i++) {
+        if (!begins(p, (size_t)(end - p), known[i].word))
+            continue;
+        const char *q = p + strlen(known[i].word);
+        while (q < end && (isdigit((unsigned char)*q) || *q == ' ' || *q == '*'))
+            q++;
+        if (q < end && *q == ':') {
+            q++;
+            while (q < end && *q == '*')
+                q++;
+            *s = q;
+            return known[i].tag;
+        }
+    }
+    return 0;
+}
+
+struct pair {
+    struct strbuf q, a;
+};
+
+static bool pair_seen(const uint64_t *seen, size_t n, uint64_t h)
+{
+    for (size_t i = 0; i < n; i++)
+        if (seen[i] == h)
+            return true;
+    return false;
+}
+
+enum { PAIRS_MAX = 256 };
+
+static void squeeze(struct strbuf *b) /* white space to single spaces, trimmed */
+{
+    size_t k = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        bool space = isspace((unsigned char)b->s[i]);
+        if (!space)
+            b->s[k++] = b->s[i];
+        else if (k && b->s[k - 1] != ' ')
+            b->s[k++] = ' ';
+    }
+    while (k && b->s[k - 1] == ' ')
+        k--;
+    b->n = k;
+    if (b->s)
+        b->s[k] = '\0';
+}
+
+/* Writes a pair to the document when it is whole, new and no talk about the passage. */
+static void pair_end(struct answer *a, const struct recipe *r, struct pair *p, bool last,
+                     uint64_t *seen, size_t *n_seen, struct arena *scratch)
+{
+    squeeze(&p->q);
+    squeeze(&p->a);
+    if (last && a->hit_limit && p->a.n) {
+        size_t whole = r->parse.cut_at_sentence ? text_whole_sentences(p->a.s, p->a.n) : 0;
+        a->cut = true;
+        p->a.n = whole;
+        p->a.s[whole] = '\0';
+    }
+    if (p->q.n && p->a.n && *n_seen < PAIRS_MAX &&
+        (!r->parse.max_pairs || a->n_pairs < r->parse.max_pairs)) {
+        struct arena_mark mark = arena_mark(scratch);
+        size_t n_word;
+        struct word *w = text_words(scratch, p->q.s, p->q.n, &n_word);
+        uint64_t h = words_hash(w, n_word);
+        w = text_words(scratch, p->a.s, p->a.n, &n_word);
+        uint64_t h_answer = words_hash(w, n_word);
+        arena_rewind(scratch, mark);
+        bool meta = r->parse.drop_meta_sentences && (sentence_is_meta(p->q.s, p->q.n, a->source) ||
+                                                     sentence_is_meta(p->a.s, p->a.n, a->source));
+        if (meta)
+            a->n_meta_dropped++;
+        else if (pair_seen(seen, *n_seen, h) || pair_seen(seen, *n_seen, h_answer))
+            a->cut_loop = true;
+        else {
+            seen[(*n_seen)++] = h;
+            if (*n_seen < PAIRS_MAX)
+                seen[(*n_seen)++] = h_answer;
+            str_printf(&a->text, "%sQuestion: %s\nAnswer: %s", a->n_pairs ? "\n\n" : "", p->q.s,
+                       p->a.s);
+            a->n_pairs++;
+        }
+    }
+    str_clear(&p->q);
+    str_clear(&p->a);
+}
+
+static void read_pairs(struct answer *a, const struct recipe *r, const char *s, size_t n,
+                       struct arena *scratch)
+{
+    struct pair pair = { { 0 }, { 0 } };
+    uint64_t seen[PAIRS_MAX];
+    size_t n_seen = 0;
+    char in = 0;
+    for (const char *p = s, *end = s + n; p < end;) {
+        const char *line_end = memchr(p, '\n', (size_t)(end - p));
+        if (!line_end)
+            line_end = end;
+        const char *body = p;
+        char tag = qa_tag(&body, line_end);
+        if (tag == 'Q') /* also ends the pair before */
+            pair_end(a, r, &pair, false, seen, &n_seen, scratch);
+        in = tag ? tag : in;
+        if (in == 'Q' || in == 'A') {
+            struct strbuf *to = in == 'Q' ? &pair.q : &pair.a;
+            str_add(to, body, (size_t)(line_end - body));
+            str_addc(to, ' ');
+        }
+        p = line_end < end ? line_end + 1 : end;
+    }
+    pair_end(a, r, &pair, true, seen, &n_seen, scratch);
+    str_release(&pair.q);
+    str_release(&pair.a);
+}
+
+void answer_read(struct answer *a, const struct recipe *r, struct arena *scratch)
+{
+    const char *s = a->raw;
+    size_t n = a->n_raw;
+    str_clear(&a->text);
+    str_adds(&a->text, "");
+    a->stripped = a->cut = a->cut_loop = false;
+    a->n_pairs = a->n_meta_dropped = 0;
+    text_trim(&s, &n);
+    if (r->parse.strip_preamble) {
+        const char *before = s;
+        size_t len = n;
+        unwrap(&s, &n);
+        size_t skip = preamble_len(s, n);
+        s += skip;
+        n -= skip;
+        text_trim(&s, &n);
+        n = without_closing(s, n);
+        unwrap(&s, &n);
+        a->stripped = s != before || n != len;
+    }
+    if (strcmp(r->parse.form, "qa") == 0)
+        read_pairs(a, r, s, n, scratch);
+    else
+        read_text(a, r, s, n, scratch);
+    const char *t = a->text.s;
+    size_t k = a->text.n;
+    text_trim(&t, &k);
+    memmove(a->text.s, t, k);
+    a->text.n = k;
+    a->text.s[k] = '\0';
+}

@@ -1,0 +1,96 @@
+/* synth/generator.c - see generator.h: finds the kind by the address, forwards to it. */
+#include "synth/generator.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+
+struct generator {
+    const struct generator_ops *ops;
+    void *state;
+};
+
+enum st generator_open(struct generator **out, const char *where, const struct generator_conf *conf,
+                       struct err *err)
+{
+    const struct generator_ops *ops = NULL;
+    if (str_starts(where, "http://") || str_starts(where, "https://"))
+        ops = &generator_server;
+    else if (str_starts(where, "record:"))
+        ops = &generator_record;
+    else if (file_exists(where))
+        return err_set(err, ST_UNSUPPORTED, "generator '%s': local models are not built in", where);
+    if (!ops)
+        return err_set(err, ST_USAGE,
+                       "generator '%s': no such file; want a GGUF file, a model folder, an "
+                       "http(s) address or record:FILE",
+                       where);
+    struct generator *g = NEW(struct generator);
+    g->ops = ops;
+    enum st st = ops->open(&g->state, where, conf, err);
+    if (st < 0) {
+        free(g);
+        return err_in(err, st, "generator '%s'", where);
+    }
+    *out = g;
+    return ST_OK;
+}
+
+void generator_close(struct generator *g)
+{
+    if (!g)
+        return;
+    g->ops->close(g->state);
+    free(g);
+}
+
+int generator_room(const struct generator *g)
+{
+    return g->ops->room(g->state);
+}
+
+void generator_submit(struct generator *g, const struct gen_request *r)
+{
+    g->ops->submit(g->state, r);
+}
+
+enum st generator_next(struct generator *g, struct generation *out, struct err *err)
+{
+    *out = (struct generation){ 0 };
+    return g->ops->next(g->state, out, err);
+}
+
+struct js *generator_about(const struct generator *g)
+{
+    struct js *v = g->ops->about(g->state);
+    char hex[DIGEST_HEX];
+    js_put_text(v, "kind", g->ops->name);
+    js_put_text(v, "digest", digest_hex(generator_digest(g), hex));
+    return v;
+}
+
+struct digest generator_digest(const struct generator *g)
+{
+    return g->ops->digest(g->state);
+}
+
+struct digest prompt_text_digest(const char *system, const char *user, const char *prefill)
+{
+    struct hasher *h = hasher_new();
+    hasher_text(h, system);
+    hasher_text(h, user);
+    hasher_text(h, prefill);
+    struct digest d = hasher_digest(h);
+    hasher_free(h);
+    return d;
+}
+
+const char *generator_key(void)
+{
+    const char *key = getenv("MIXLAW_API_KEY");
+    if (!key || !*key)
+        key = getenv("OPENAI_API_KEY");
+    return key && *key ? key : NULL;
+}

@@ -1,0 +1,76 @@
+/*
+ * synth/generator.h - whoever answers prompts, behind one interface.
+ *
+ *   FILE.gguf, DIR     our own engine (model/generate.h)
+ *   http(s)://...      an OpenAI-style server: BASE/v1, chat completions
+ *   record:FILE        answers recorded before (a ledger, or JSONL with prompt and raw): for tests
+ *
+ *     st = generator_open(&g, "model.gguf", &conf, err);
+ *     while (generator_room(g) > 0) generator_submit(g, &request);
+ *     while ((st = generator_next(g, &answer, err)) == ST_OK) ...      ST_END: none in flight
+ *
+ * To add one: a file with a struct generator_ops, a row in kinds[] (generator.c).
+ * Threads: a generator belongs to one thread.
+ */
+#ifndef MIXLAW_SYNTH_GENERATOR_H
+#define MIXLAW_SYNTH_GENERATOR_H
+
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "model/generate.h"
+#include "synth/ledger.h"
+
+struct generator_conf {
+    const char *model; /* a server's model; NULL: its first */
+    const char *key;   /* a server's key, never shown; NULL: none */
+    int n_threads;     /* of the local engine */
+    int n_in_flight;   /* requests at once; 0: what suits the generator */
+    int max_seq_len;   /* of the local engine, prompt and answer; 0: its own limit */
+    double idle_s;     /* a server that says nothing for so long has failed; 0: 600 */
+    double backoff_s;  /* first pause before a request is tried again; 0: 0.5 */
+    uint64_t seed;     /* of the pauses' jitter */
+};
+
+struct generation {
+    uint64_t tag;
+    bool failed; /* the line or the server failed, and no try was left: why says it */
+    const char *why;
+    const char *text; /* begins with the prefill; valid until the next call */
+    size_t n_bytes;
+    enum finish finish;
+    uint32_t n_tok_prompt, n_tok;
+    double wall_s;
+};
+
+struct generator;
+struct generator_ops {
+    const char *name;
+    enum st (*open)(void **state, const char *where, const struct generator_conf *conf,
+                    struct err *err);
+    int (*room)(const void *state);
+    void (*submit)(void *state, const struct gen_request *r);
+    enum st (*next)(void *state, struct generation *out, struct err *err);
+    struct js *(*about)(const void *state); /* for the manifest: name, model, what else is known */
+    struct digest (*digest)(const void *state); /* of the model, for requests' keys */
+    void (*close)(void *state);                 /* NULL is fine */
+};
+extern const struct generator_ops generator_local, generator_server, generator_record;
+
+/* Errors: ST_USAGE nothing of that name; ST_NET no server there, or it has not the model. */
+MUST_USE enum st generator_open(struct generator **out, const char *where,
+                                const struct generator_conf *conf, struct err *err);
+void generator_close(struct generator *g); /* NULL is fine */
+int generator_room(const struct generator *g);
+void generator_submit(struct generator *g, const struct gen_request *r);
+MUST_USE enum st generator_next(struct generator *g, struct generation *out, struct err *err);
+struct js *generator_about(const struct generator *g);
+struct digest generator_digest(const struct generator *g);
+
+/* Digest of a prompt's texts: the key of recorded answers. */
+struct digest prompt_text_digest(const char *system, const char *user, const char *prefill);
+
+/* Key from MIXLAW_API_KEY, else OPENAI_API_KEY; NULL when neither is set. */
+const char *generator_key(void);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * synth/item.h - one request: a piece of a page under one prompt of a recipe, and its key.
+ *
+ * Which prompt and which values of `vary` follow from the piece's text and the seed alone, so that the
+ * same piece asks the same thing in every run.
+ */
+#ifndef MIXLAW_SYNTH_ITEM_H
+#define MIXLAW_SYNTH_ITEM_H
+
+#include "model/generate.h"
+#include "synth/pages.h"
+#include "synth/recipe.h"
+
+struct item {
+    const struct doc *doc; /* of the page */
+    int piece;             /* number within the page */
+    char *source;          /* the piece's text, terminated */
+    size_t n_source;
+    char *keywords;                /* "" when the recipe uses none */
+    int variant;                   /* index of recipe.prompt; -1: the recipe asks nothing */
+    char *system, *user, *prefill; /* as sent; system and prefill may be NULL */
+    char *frame;                   /* our own words: the prompt with nothing filled in */
+    struct sampling sampling;
+    struct digest prompt, key;
+};
+
+/* model: digest of the generator's model. Everything is in the arena. */
+void item_make(struct item *it, const struct recipe *r, const struct page *page, size_t piece,
+               const struct keywords *k, struct digest model, uint64_t seed, struct arena *a);
+
+#endif

@@ -1,0 +1,216 @@
+/* synth/pages.c - see pages.h. */
+#include "synth/pages.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "corpus/reader.h"
+
+enum { FIRST_WAVE = 64, PAGE_MAX_BYTES = 4 << 20, NO_RANK = -1 };
+
+struct pages {
+    struct pages_conf conf;
+    int64_t *rank;     /* by number in the input; NO_RANK: not used */
+    uint32_t *n_piece; /* of each */
+    size_t n, cap, cap_piece;
+    uint64_t n_usable, n_used, n_pieces;
+    struct keywords *keywords;
+    struct reader *reader;
+    size_t file;    /* index of the next path */
+    size_t at;      /* number in the input of the next document */
+    int64_t lo, hi; /* ranks of this wave */
+    struct doc doc; /* the one shown */
+    struct arena scratch;
+    struct arena_mark base; /* one block stays, so that a page costs no malloc */
+};
+
+/* The pieces of a page that are used: all that are long enough and prose, or `pieces` of them, drawn by
+ * the page's own text so that another kind cuts the same page alike. */
+static struct piece *pick_pieces(struct arena *a, const struct recipe_input *in, const char *text,
+                                 size_t n_bytes, uint64_t seed, size_t *n)
+{
+    size_t n_all, k = 0;
+    if (n_bytes > PAGE_MAX_BYTES)
+        n_bytes = utf8_valid(text, PAGE_MAX_BYTES);
+    struct piece *p = text_passages(a, text, n_bytes, (size_t)in->max_words, &n_all);
+    bool whole_page = strcmp(in->unit, "passage") != 0;
+    for (size_t i = 0; i < n_all && !(whole_page && i); i++)
+        if (p[i].n_words >= in->min_words && text_is_prose(a, p[i].s, p[i].n_bytes))
+            p[k++] = p[i];
+    uint64_t want = whole_page ? 1 : in->pieces;
+    for (uint64_t draw = seed; want && k > want; k--) { /* drop one at a time, keep the order */
+        draw = hash64(&draw, sizeof draw, n_bytes);
+        size_t out = (size_t)(draw % k);
+        memmove(p + out, p + out + 1, (k - out - 1) * sizeof *p);
+    }
+    *n = k;
+    return p;
+}
+
+static enum st next_doc(struct pages *p, struct doc *d, struct err *err)
+{
+    for (;;) {
+        if (!p->reader) {
+            const struct reader_conf conf = { .strict = p->conf.strict };
+            if (p->file == p->conf.n_path)
+                return ST_END;
+            enum st st = reader_open(&p->reader, p->conf.path[p->file++], &conf, err);
+            if (st < 0)
+                return st;
+        }
+        enum st st = reader_next(p->reader, d, err);
+        if (st != ST_END)
+            return st;
+        reader_close(p->reader);
+        p->reader = NULL;
+    }
+}
+
+struct order {
+    uint64_t hash;
+    size_t doc;
+};
+
+static int by_rank(const void *a, const void *b)
+{
+    const struct order *x = a, *y = b;
+    if (x->hash != y->hash)
+        return x->hash < y->hash ? -1 : 1;
+    return x->doc < y->doc ? -1 : x->doc > y->doc;
+}
+
+static enum st survey(struct pages *p, struct err *err)
+{
+    struct order *order = NULL;
+    size_t n_order = 0, cap_order = 0;
+    struct progress progress;
+    struct doc d;
+    enum st st;
+    progress_start(&progress, "read pages", 0, "pages");
+    while ((st = next_doc(p, &d, err)) == ST_OK && !stop_asked()) {
+        struct arena_mark mark = arena_mark(&p->scratch);
+        uint64_t hash = hash64(d.text, d.n_bytes, p->conf.seed);
+        size_t n;
+        pick_pieces(&p->scratch, p->conf.input, d.text, d.n_bytes, hash, &n);
+        if (p->conf.keywords)
+            keywords_learn(p->keywords, d.text, d.n_bytes, &p->scratch);
+        arena_rewind(&p->scratch, mark);
+        GROW(p->n_piece, p->n, p->cap_piece);
+        p->n_piece[p->n] = (uint32_t)n;
+        GROW(p->rank, p->n, p->cap);
+        p->rank[p->n] = NO_RANK;
+        if (n) {
+            GROW(order, n_order, cap_order);
+            order[n_order++] = (struct order){ hash, p->n };
+        }
+        progress_at(&progress, ++p->n);
+    }
+    progress_end(&progress);
+    if (st >= 0 && stop_asked())
+        st = err_set(err, ST_INTERRUPTED, "interrupted");
+    if (n_order)
+        qsort(order, n_order, sizeof *order, by_rank);
+    p->n_usable = n_order;
+    p->n_used = p->conf.max_docs && p->conf.max_docs < n_order ? p->conf.max_docs : n_order;
+    for (size_t i = 0; i < p->n_used; i++) {
+        p->rank[order[i].doc] = (int64_t)i;
+        p->n_pieces += p->n_piece[order[i].doc];
+    }
+    free(order);
+    return st == ST_END ? ST_OK : st;
+}
+
+void pages_rewind(struct pages *p)
+{
+    reader_close(p->reader);
+    p->reader = NULL;
+    p->file = p->at = 0;
+    p->lo = 0;
+    p->hi = FIRST_WAVE;
+}
+
+enum st pages_open(struct pages **out, const struct pages_conf *conf, struct err *err)
+{
+    struct pages *p = NEW(struct pages);
+    p->conf = *conf;
+    arena_alloc(&p->scratch, 1, 1);
+    p->base = arena_mark(&p->scratch);
+    if (conf->keywords)
+        p->keywords = keywords_new();
+    enum st st = survey(p, err);
+    pages_rewind(p);
+    if (st < 0) {
+        pages_close(p);
+        return st;
+    }
+    *out = p;
+    return ST_OK;
+}
+
+void pages_close(struct pages *p)
+{
+    if (!p)
+        return;
+    reader_close(p->reader);
+    keywords_free(p->keywords);
+    arena_release(&p->scratch);
+    free(p->rank);
+    free(p->n_piece);
+    free(p);
+}
+
+enum st pages_next(struct pages *p, struct page *page, struct err *err)
+{
+    enum st st;
+    arena_rewind(&p->scratch, p->base);
+    for (;;) {
+        if (stop_asked())
+            return err_set(err, ST_INTERRUPTED, "interrupted");
+        st = next_doc(p, &p->doc, err);
+        if (st == ST_END && p->hi < (int64_t)p->n_used) { /* the next wave, twice as wide */
+            p->lo = p->hi;
+            p->hi *= 2;
+            p->file = p->at = 0;
+            continue;
+        }
+        if (st != ST_OK)
+            return st;
+        if (p->at >= p->n)
+            return err_set(err, ST_IO, "the input grew while it was read");
+        int64_t rank = p->rank[p->at++];
+        if (rank >= p->lo && rank < p->hi)
+            break;
+    }
+    uint64_t hash = hash64(p->doc.text, p->doc.n_bytes, p->conf.seed);
+    page->doc = &p->doc;
+    page->piece =
+        pick_pieces(&p->scratch, p->conf.input, p->doc.text, p->doc.n_bytes, hash, &page->n_piece);
+    return ST_OK;
+}
+
+uint64_t pages_n(const struct pages *p)
+{
+    return p->n_used;
+}
+
+uint64_t pages_n_usable(const struct pages *p)
+{
+    return p->n_usable;
+}
+
+uint64_t pages_n_docs(const struct pages *p)
+{
+    return p->n;
+}
+
+uint64_t pages_n_pieces(const struct pages *p)
+{
+    return p->n_pieces;
+}
+
+const struct keywords *pages_keywords(const struct pages *p)
+{
+    return p->keywords;
+}

@@ -1,0 +1,126 @@
+/*
+ * synth/recipe.h - a recipe: how one kind of synthetic text is made. One YAML file, no code.
+ *
+ * A recipe says what a generator is given (input, prompts, sampling), how its answer is read (parse),
+ * which answers are dropped (limits) and when the generator as a whole is called too weak (weak).
+ * The shipped ones stand in recipes/, are compiled in and double as the manual: copy one, change it,
+ * pass it by --recipe FILE.yaml.
+ *
+ *     struct recipe *r;
+ *     st = recipe_open(&r, "hq", err);             a shipped name, or a path that ends in .yaml
+ *     recipe_render(r, &r->prompt[0], &slots, r->prompt[0].user, &buf);
+ *     recipe_free(r);
+ *
+ * A recipe's version is a digest of its content without comments and spacing.
+ */
+#ifndef MIXLAW_SYNTH_RECIPE_H
+#define MIXLAW_SYNTH_RECIPE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/field.h"
+#include "base/hash.h"
+#include "base/str.h"
+#include "base/yaml.h"
+
+struct recipe_input {
+    const char *unit; /* passage: pieces of a page; page: all of it; keywords: only its keywords */
+    uint64_t max_words; /* of a piece, cut at sentence borders; of a page: its beginning */
+    uint64_t min_words; /* shorter pieces are not asked for */
+    uint64_t pieces;    /* passages a page at most; 0: all */
+    uint64_t keywords;  /* how many {keywords} */
+};
+
+struct recipe_sampling {
+    double temperature, top_p, min_p, repetition_penalty;
+    uint64_t top_k, max_tok;
+    double
+        tok_per_word; /* > 0: at most this many new tokens a word of the source, within max_tok */
+    struct textlist stop;
+};
+
+struct recipe_parse {
+    const char *form;         /* text, or qa: lines "Question: ..." and "Answer: ..." */
+    bool strip_preamble;      /* cut "Here is ...:" and closing offers */
+    bool cut_at_sentence;     /* an answer that hit the limit ends at its last whole sentence */
+    bool drop_meta_sentences; /* drop single sentences that talk about the passage */
+    bool cut_at_loop;         /* an answer that begins to repeat itself ends there */
+    bool source_first;        /* the document is the source, a blank line, the answer */
+    uint64_t max_pairs;       /* of qa; 0: all */
+};
+
+/* Answers beyond a limit are dropped with the verdict named in verdict.h. */
+struct recipe_limits {
+    uint64_t min_words;
+    double max_ratio;  /* words out per word of the source; 0: no limit */
+    double max_copied; /* share of the answer's 5-grams that stand in the source; 1: no limit */
+    double max_loop;   /* share of the answer's words inside repeated 6-grams */
+    double min_source_kept; /* share of the source's longer words and numbers that survive */
+    uint64_t min_pairs;     /* of qa */
+};
+
+/* The generator is called too weak when a rate over all answers passes one of these. */
+struct recipe_weak {
+    double min_kept, min_source_kept, max_loop, max_meta_talk, max_copied, max_length;
+};
+
+struct recipe_prompt {
+    const char *name, *system, *user, *prefill; /* system and prefill may be NULL */
+    double weight;
+    struct digest digest; /* of the four texts */
+};
+
+struct recipe_vary { /* a placeholder whose value is drawn for each request */
+    const char *name;
+    struct textlist value;
+};
+
+struct recipe {
+    const char *name, *purpose, *transform; /* transform: none, copy, shuffle_words */
+    struct recipe_input input;
+    struct recipe_sampling sampling;
+    struct recipe_parse parse;
+    struct recipe_limits limits;
+    struct recipe_weak weak;
+    struct recipe_prompt *prompt;
+    size_t n_prompt, cap_prompt;
+    struct recipe_vary *vary;
+    size_t n_vary, cap_vary;
+    struct digest version;
+    const char *text; /* the YAML, terminated */
+    struct yml *tree; /* owns the texts */
+    char *own_text;
+};
+
+/* The recipes that are compiled in, in name order; a NULL name ends the list. */
+struct recipe_builtin {
+    const char *name, *text;
+};
+extern const struct recipe_builtin recipe_builtin[];
+
+/* Errors: ST_USAGE with file, line and what was expected; an unknown name lists the known ones. */
+MUST_USE enum st recipe_open(struct recipe **out, const char *name_or_path, struct err *err);
+MUST_USE enum st recipe_parse_text(struct recipe **out, const char *file, const char *text,
+                                   size_t n_bytes, struct err *err);
+void recipe_free(struct recipe *r); /* NULL is fine */
+
+bool recipe_needs_generator(const struct recipe *r);
+bool recipe_needs_keywords(const struct recipe *r);
+
+/* What the placeholders of one request stand for. */
+struct recipe_slots {
+    const char *text, *keywords; /* of the source */
+    uint64_t n_words;            /* of text */
+    const char *const *vary;     /* one chosen value for each of recipe.vary */
+};
+
+/* Appends a prompt's text with its placeholders filled in; texts put in are not looked at again. */
+void recipe_render(const struct recipe *r, const struct recipe_slots *slots, const char *text,
+                   struct strbuf *out);
+
+/* Settings that change what is asked, for a request's key and the manifest. */
+struct js *recipe_json(const struct recipe *r);
+
+#endif

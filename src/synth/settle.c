@@ -1,0 +1,364 @@
+/* synth/settle.c - the second phase: raw answers to verdicts and documents. Needs no generator. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "base/stream.h"
+#include "corpus/doc.h"
+#include "synth/job.h"
+#include "synth/verdict.h"
+
+enum {
+    DOCS_PER_FILE = 100000,
+    SAMPLES_KEPT = 8,
+    SAMPLES_DROPPED = 4,
+    SAMPLE_BYTES = 4000 /* of each text */
+};
+
+struct settle {
+    struct job *job;
+    bool write;
+    struct doc_writer *docs;
+    uint64_t n_in_file;
+    int n_file;
+    struct outstream *verdicts;
+    struct js *samples;
+    int n_sample_kept, n_sample_dropped;
+    struct digests text; /* of documents kept so far */
+    struct digests keys; /* of requests seen so far */
+    struct strbuf line;
+    uint64_t page_tok_prompt, page_tok, page_kept_tok, page_requests;
+};
+
+static enum st remove_old(const struct job *j, struct err *err)
+{
+    struct strlist names = { 0 };
+    enum st st = dir_list(j->conf->out, &names, err);
+    for (size_t i = 0; i < names.n && st == ST_OK; i++)
+        if (strcmp(names.s[i], "manifest.json") == 0 ||
+            (str_starts(names.s[i], "docs-") && str_ends(names.s[i], ".jsonl.zst"))) {
+            char *path = path_join(j->conf->out, names.s[i]);
+            if (unlink(path) != 0)
+                st = err_set(err, ST_IO, "cannot remove '%s'", path);
+            free(path);
+        }
+    strlist_release(&names);
+    return st;
+}
+
+static enum st docs_commit(struct settle *s, struct err *err)
+{
+    enum st st = s->docs ? doc_writer_commit(s->docs, err) : ST_OK;
+    doc_writer_close(s->docs);
+    s->docs = NULL;
+    s->n_in_file = 0;
+    return st;
+}
+
+static enum st write_doc(struct settle *s, const struct doc *d, struct err *err)
+{
+    enum st st = s->n_in_file == DOCS_PER_FILE ? docs_commit(s, err) : ST_OK;
+    if (st == ST_OK && !s->docs) {
+        char *path = xasprintf("%s/docs-%05d.jsonl.zst", s->job->conf->out, s->n_file++);
+        st = doc_writer_open(&s->docs, path, err);
+        free(path);
+    }
+    if (st == ST_OK)
+        st = doc_write(s->docs, d, err);
+    s->n_in_file++;
+    return st;
+}
+
+/* Counts and writes one kept text. meta is taken. */
+static enum st keep(struct settle *s, const struct item *it, const char *text, size_t n_bytes,
+                    struct js *meta, struct err *err)
+{
+    struct job *j = s->job;
+    enum st st = ST_OK;
+    j->n_docs++;
+    j->n_bytes += n_bytes;
+    if (j->tok) {
+        struct arena_mark mark = arena_mark(&j->arena);
+        uint32_t *ids = ARENA_ARRAY(&j->arena, uint32_t, n_bytes + 1);
+        size_t n = tok_encode(j->tok, text, n_bytes, ids);
+        arena_rewind(&j->arena, mark);
+        j->n_kept_tok += n;
+        s->page_kept_tok += n;
+    }
+    if (s->write) {
+        js_put_text(meta, "source_id", it->doc->id);
+        js_put_whole(meta, "piece", it->piece);
+        js_put_text(meta, "recipe", j->recipe->name);
+        char *id = xasprintf("%s:%s:%d", j->recipe->name, it->doc->id, it->piece);
+        const struct doc d = { .id = id,
+                               .text = text,
+                               .n_bytes = n_bytes,
+                               .source = it->doc->source,
+                               .url = it->doc->url,
+                               .offset = it->doc->offset,
+                               .meta = meta };
+        st = write_doc(s, &d, err);
+        free(id);
+    }
+    js_free(meta);
+    return st;
+}
+
+static void put_cut(struct js *v, const char *key, const char *s, size_t n)
+{
+    if (n > SAMPLE_BYTES)
+        n = utf8_valid(s, SAMPLE_BYTES);
+    js_put_textn(v, key, s, n);
+}
+
+static void sample(struct settle *s, const struct item *it, const struct answer *a)
+{
+    bool kept = a->verdict == V_KEPT;
+    int *n = kept ? &s->n_sample_kept : &s->n_sample_dropped;
+    if (*n >= (kept ? SAMPLES_KEPT : SAMPLES_DROPPED))
+        return;
+    (*n)++;
+    struct js *v = js_object();
+    js_put_text(v, "id", it->doc->id);
+    js_put_text(v, "url", it->doc->url);
+    js_put_whole(v, "piece", it->piece);
+    js_put_text(v, "variant", s->job->recipe->prompt[it->variant].name);
+    js_put_text(v, "verdict", verdict_name(a->verdict));
+    js_put_bool(v, "kept", kept);
+    put_cut(v, "source", it->source, it->n_source);
+    put_cut(v, "output", kept ? a->text.s : a->raw, kept ? a->text.n : a->n_raw);
+    js_push(s->samples, v);
+}
+
+static enum st write_verdict(struct settle *s, const struct item *it, const struct answer *a,
+                             struct err *err)
+{
+    char hex[DIGEST_HEX];
+    struct js *v = answer_json(a);
+    str_clear(&s->line);
+    js_put_text(v, "id", it->doc->id);
+    js_put_whole(v, "piece", it->piece);
+    js_put_text(v, "variant", s->job->recipe->prompt[it->variant].name);
+    js_put_text(v, "key", digest_hex(it->key, hex));
+    js_write(v, &s->line);
+    str_addc(&s->line, '\n');
+    js_free(v);
+    return outstream_write(s->verdicts, s->line.s, s->line.n, err);
+}
+
+/* Source first where the recipe wants it; the provenance says which bytes are whose. */
+static struct js *compose(struct settle *s, const struct item *it, struct answer *a)
+{
+    const struct recipe *r = s->job->recipe;
+    char version[DIGEST_HEX];
+    struct js *meta = js_object();
+    if (r->parse.source_first) {
+        struct strbuf b = { 0 };
+        str_printf(&b, "%s\n\n", it->source);
+        js_put_text(meta, "provenance", "mixed");
+        js_put_whole(meta, "natural_bytes", (int64_t)b.n);
+        str_add(&b, a->text.s, a->text.n);
+        str_release(&a->text);
+        a->text = b;
+    } else {
+        js_put_text(meta, "provenance", "synthetic");
+    }
+    digest_hex(r->version, version);
+    js_put_text(meta, "recipe_version", version);
+    js_put_text(meta, "variant", r->prompt[it->variant].name);
+    js_put_text(meta, "generator", js_get_text(s->job->about, "model", NULL));
+    if (a->cut || a->cut_loop)
+        js_put_bool(meta, "cut", true);
+    return meta;
+}
+
+static void judge(struct settle *s, const struct item *it, const struct ledger_row *row,
+                  struct answer *a)
+{
+    struct job *j = s->job;
+    a->raw = row->raw;
+    a->n_raw = row->n_raw;
+    a->hit_limit = row->finish == FINISH_LENGTH;
+    a->source = it->source;
+    a->frame = it->frame;
+    answer_read(a, j->recipe, &j->arena);
+    answer_judge(a, j->recipe, j->domains, &j->arena);
+    if (row->finish == FINISH_NO_ROOM || row->finish == FINISH_FILTERED)
+        a->verdict = row->finish == FINISH_NO_ROOM ? V_NO_ROOM : V_FILTERED;
+    struct digest d = digest_of(a->text.s, a->text.n);
+    if (a->verdict == V_KEPT && digests_has(&s->text, d)) {
+        a->verdict = V_DUPLICATE;
+        a->flags |= 1u << V_DUPLICATE;
+    }
+    if (a->verdict == V_KEPT)
+        digests_add(&s->text, d);
+}
+
+static enum st settle_answer(struct settle *s, const struct item *it, struct err *err)
+{
+    struct job *j = s->job;
+    struct ledger_row row;
+    struct answer a = { .raw = "", .source = "", .frame = "" };
+    if (digests_has(&s->keys, it->key))
+        return ST_OK; /* the same piece stands on two pages: one request, one document */
+    digests_add(&s->keys, it->key);
+    enum st st = ledger_get(j->ledger, it->key, &row, err);
+    if (st < 0)
+        return st;
+    if (st == ST_END && !digests_has(&j->failed, it->key)) {
+        j->n_pending++;
+        return ST_OK;
+    }
+    str_adds(&a.text, "");
+    if (st == ST_END) {
+        a.verdict = V_FAILED;
+    } else {
+        judge(s, it, &row, &a);
+        j->n_requests++;
+        j->n_tok_prompt += row.n_tok_prompt;
+        j->n_tok += row.n_tok;
+        s->page_requests++;
+        s->page_tok_prompt += row.n_tok_prompt;
+        s->page_tok += row.n_tok;
+    }
+    rates_add(&j->rates, j->recipe, &a);
+    rates_add(&j->by_variant[it->variant], j->recipe, &a);
+    st = ST_OK;
+    if (s->write) {
+        st = write_verdict(s, it, &a, err);
+        sample(s, it, &a);
+    }
+    if (st == ST_OK && a.verdict == V_KEPT) {
+        struct js *meta = compose(s, it, &a);
+        st = keep(s, it, a.text.s, a.text.n, meta, err);
+    }
+    answer_release(&a);
+    return st;
+}
+
+static int is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+/* The words in random order: the poison control. Their text is that of the copy, byte counts alike. */
+static char *shuffled(struct arena *a, const char *text, size_t n_bytes, uint64_t seed)
+{
+    uint32_t *at = ARENA_ARRAY(a, uint32_t, n_bytes / 2 + 1);
+    struct strbuf b = { 0 };
+    struct rng rng;
+    size_t n = 0;
+    for (size_t i = 0; i < n_bytes; i++)
+        if (!is_space(text[i]) && (i == 0 || is_space(text[i - 1])))
+            at[n++] = (uint32_t)i;
+    rng_init(&rng, seed, "shuffle words", hash64(text, n_bytes, 0));
+    rng_shuffle(&rng, at, n);
+    for (size_t i = 0; i < n; i++) {
+        size_t end = at[i];
+        while (end < n_bytes && !is_space(text[end]))
+            end++;
+        if (i)
+            str_addc(&b, ' ');
+        str_add(&b, text + at[i], end - at[i]);
+    }
+    char *out = arena_strndup(a, b.s ? b.s : "", b.n);
+    str_release(&b);
+    return out;
+}
+
+static enum st settle_transform(struct settle *s, const struct item *it, struct err *err)
+{
+    struct job *j = s->job;
+    bool shuffle = strcmp(j->recipe->transform, "shuffle_words") == 0;
+    char *text =
+        shuffle ? shuffled(&j->arena, it->source, it->n_source, j->conf->seed) : it->source;
+    struct digest d = digest_of(text, strlen(text));
+    struct answer a = { .verdict = V_KEPT };
+    if (digests_has(&s->text, d))
+        a.verdict = V_DUPLICATE;
+    else if (j->domains && ngram_shared(j->domains, text, strlen(text)) > 0)
+        a.verdict = V_CONTAMINATED;
+    a.copied = a.source_kept = a.raw_copied = a.raw_source_kept = NAN;
+    rates_add(&j->rates, j->recipe, &a);
+    if (a.verdict != V_KEPT)
+        return ST_OK;
+    digests_add(&s->text, d);
+    struct js *meta = js_object();
+    js_put_text(meta, "provenance", shuffle ? "shuffled" : "natural");
+    return keep(s, it, text, strlen(text), meta, err);
+}
+
+static enum st settle_pages(struct settle *s, struct err *err)
+{
+    struct job *j = s->job;
+    struct page page;
+    enum st st;
+    pages_rewind(j->pages);
+    while ((st = pages_next(j->pages, &page, err)) == ST_OK) {
+        s->page_tok_prompt = s->page_tok = s->page_kept_tok = s->page_requests = 0;
+        for (size_t i = 0; i < page.n_piece && st == ST_OK; i++) {
+            struct item it;
+            arena_rewind(&j->arena, j->base);
+            if (job_item(j, &page, i, &it))
+                st = it.variant < 0 ? settle_transform(s, &it, err) : settle_answer(s, &it, err);
+            /* Tokens and cost end a run at the same piece whatever the order of the answers was. */
+            if (st == ST_OK && it.variant >= 0 && j->conf->max_tok && j->n_tok >= j->conf->max_tok)
+                st = ST_END;
+            if (st == ST_OK && it.variant >= 0 && j->conf->max_cost > 0 &&
+                job_cost(j, j->n_tok_prompt, j->n_tok) >= j->conf->max_cost)
+                st = ST_END;
+        }
+        j->n_pages++;
+        if (s->page_requests) {
+            mean_add(&j->page_requests, (double)s->page_requests);
+            mean_add(&j->page_tok_prompt, (double)s->page_tok_prompt);
+            mean_add(&j->page_tok, (double)s->page_tok);
+            mean_add(&j->page_kept_tok, (double)s->page_kept_tok);
+        }
+        if (st != ST_OK)
+            return st == ST_END ? ST_OK : st;
+    }
+    return st == ST_END ? ST_OK : st;
+}
+
+enum st job_settle(struct job *j, bool write, struct err *err)
+{
+    struct settle s = { .job = j, .write = write, .samples = js_array() };
+    char *verdicts = path_join(j->conf->out, "verdicts.jsonl.zst");
+    char *samples = path_join(j->conf->out, "samples.json");
+    enum st st = ST_OK;
+    if (write) {
+        st = remove_old(j, err);
+        if (st == ST_OK && recipe_needs_generator(j->recipe))
+            st = outstream_open(&s.verdicts, verdicts, err);
+    }
+    if (st == ST_OK)
+        st = settle_pages(&s, err);
+    if (st == ST_OK && write) {
+        if (!s.docs && !s.n_file) { /* nothing was kept: still a file, an empty one */
+            char *path = path_join(j->conf->out, "docs-00000.jsonl.zst");
+            st = doc_writer_open(&s.docs, path, err);
+            free(path);
+        }
+        if (st == ST_OK)
+            st = docs_commit(&s, err);
+        if (st == ST_OK && s.verdicts)
+            st = outstream_commit(s.verdicts, err);
+        if (st == ST_OK && s.verdicts)
+            st = js_write_file(s.samples, samples, err);
+    }
+    doc_writer_close(s.docs);
+    outstream_close(s.verdicts);
+    js_free(s.samples);
+    str_release(&s.line);
+    free(s.text.d);
+    free(s.keys.d);
+    free(verdicts);
+    free(samples);
+    return st;
+}

@@ -1,0 +1,525 @@
+/* tests/synth/main.c - recipes, passages, answers and verdicts, the ledger. Whole runs are in run.sh. */
+#include "check.h"
+
+#include <math.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "synth/item.h"
+#include "synth/ledger.h"
+#include "synth/recipe.h"
+#include "synth/text.h"
+#include "synth/verdict.h"
+
+static struct arena scratch;
+
+static void test_shipped_recipes(void)
+{
+    struct err err;
+    int n = 0;
+    for (const struct recipe_builtin *k = recipe_builtin; k->name; k++, n++) {
+        struct recipe *r;
+        NEED(recipe_open(&r, k->name, &err) == ST_OK, "%s: %s", k->name, err.msg);
+        CHECK(strcmp(r->name, k->name) == 0, "file %s holds recipe %s", k->name, r->name);
+        CHECK(r->purpose && *r->purpose, "%s has no purpose", k->name);
+        recipe_free(r);
+    }
+    CHECK(n >= 5, "%d recipes", n);
+    struct recipe *r;
+    CHECK(recipe_open(&r, "nothing", &err) == ST_USAGE && strstr(err.msg, "hq"), "%s", err.msg);
+}
+
+#define HEAD "name: x\npurpose: y\n"
+#define PROMPT "prompts:\n  - name: a\n    user: \"{text} go\"\n"
+
+static void test_recipe_messages(void)
+{
+    static const struct {
+        const char *yaml, *want;
+    } row[] = {
+        { HEAD PROMPT "sampling: {temprature: 1}\n", "line 6: unknown setting 'temprature'" },
+        { HEAD PROMPT "sampling: {temperature: hot}\n", "line 6: temperature" },
+        { HEAD PROMPT "sampling:\n  top_p: 1.3\n", "line 7: top_p" },
+        { HEAD PROMPT "sampling: [1]\n", "line 6" },
+        { HEAD PROMPT "parse: {form: json}\n", "line 6: form" },
+        { HEAD PROMPT "input: {unit: book}\n", "line 6: unit" },
+        { HEAD PROMPT "input: {max_words: 20, min_words: 30}\n",
+          "min_words 30 is above max_words 20" },
+        { HEAD "prompts:\n  - name: a\n    user: \"{txt} {text}\"\n",
+          "line 5: unknown placeholder {txt}" },
+        { HEAD "prompts:\n  - name: a\n    user: go\n", "want {text} or {keywords}" },
+        { HEAD "prompts:\n  - name: a\n", "line 4: a prompt needs" },
+        { HEAD "prompts: 7\n", "line 3: prompts: want a list" },
+        { HEAD, "'prompts' is missing" },
+        { PROMPT, "'name' is missing" },
+        { "name: A b\n" PROMPT, "line 1: name" },
+        { HEAD "transform: copy\n" PROMPT, "takes no prompts" },
+        { HEAD "transform: melt\n", "line 3: transform" },
+        { HEAD PROMPT "vary: {text: [a]}\n", "the source's own placeholder" },
+        { HEAD PROMPT "vary: {tone: []}\n", "tone" },
+        { HEAD PROMPT "vary: {tone: [kind, {x: 1}]}\n", "line 6: tone: want a list" },
+        { HEAD "prompts:\n  - {name: a, user: \"{text}\"}\n  - {name: a, user: \"{text}\"}\n",
+          "two prompts are called 'a'" },
+        { "just text", "want a map" },
+        { "a: [", "line" },
+        { "", "" },
+    };
+    for (size_t i = 0; i < N_OF(row); i++) {
+        struct recipe *r = NULL;
+        struct err err = { "" };
+        enum st st = recipe_parse_text(&r, "my.yaml", row[i].yaml, strlen(row[i].yaml), &err);
+        CHECK(st < 0, "accepted: %s", row[i].yaml);
+        CHECK(strstr(err.msg, row[i].want) && strstr(err.msg, "my.yaml"), "'%s' says not '%s'",
+              err.msg, row[i].want);
+        if (st == ST_OK)
+            recipe_free(r);
+    }
+}
+
+static struct recipe *recipe_of(const char *yaml)
+{
+    struct recipe *r = NULL;
+    struct err err = { "" };
+    enum st st = recipe_parse_text(&r, "my.yaml", yaml, strlen(yaml), &err);
+    CHECK(st == ST_OK, "%s", err.msg);
+    return st == ST_OK ? r : NULL;
+}
+
+static void test_recipe_version_and_render(void)
+{
+    struct recipe *a = recipe_of(HEAD PROMPT), *b = recipe_of("# a remark\n" HEAD "\n" PROMPT),
+                  *c = recipe_of(HEAD PROMPT "limits: {min_words: 3}\n");
+    NEED(a && b && c, "no recipes");
+    CHECK(digest_cmp(a->version, b->version) == 0, "a comment changes the version");
+    CHECK(digest_cmp(a->version, c->version) != 0, "a limit does not change the version");
+    CHECK(digest_cmp(a->prompt[0].digest, c->prompt[0].digest) == 0, "a limit changes the prompt");
+    struct recipe *v =
+        recipe_of(HEAD "vary: {tone: [kind, cool]}\n"
+                       "prompts: [{name: a, user: \"{text} {tone} {n_words} {a, b} {T}\"}]\n");
+    NEED(v, "no recipe");
+    const char *tone = "kind";
+    struct recipe_slots slots = { "see {tone}", "", 2, &tone };
+    struct strbuf out = { 0 };
+    recipe_render(v, &slots, v->prompt[0].user, &out);
+    CHECK(strcmp(out.s, "see {tone} kind 2 {a, b} {T}") == 0, "%s", out.s);
+    str_release(&out);
+    recipe_free(a);
+    recipe_free(b);
+    recipe_free(c);
+    recipe_free(v);
+}
+
+static const char page[] =
+    "Menu Home About\n"
+    "Dr. Smith arrived on Jan. 5, e.g. by train. It was 3.5 km away! \"Was it far?\" she asked. "
+    "Nobody knew (not even J. Doe). The end came soon…\n\nA heading\nOne more line without an end";
+
+static void test_sentences(void)
+{
+    static const char *const want[] = { "Menu Home About",
+                                        "Dr. Smith arrived on Jan.",
+                                        "5, e.g. by train.",
+                                        "It was 3.5 km away!",
+                                        "\"Was it far?\"",
+                                        "she asked.",
+                                        "Nobody knew (not even J. Doe).",
+                                        "The end came soon…",
+                                        "A heading",
+                                        "One more line without an end" };
+    size_t n;
+    struct span *s = text_sentences(&scratch, page, sizeof page - 1, &n);
+    CHECK(n == N_OF(want), "%zu sentences", n);
+    for (size_t i = 0; i < n && i < N_OF(want); i++)
+        CHECK(strlen(want[i]) == s[i].n_bytes && memcmp(want[i], s[i].s, s[i].n_bytes) == 0,
+              "'%.*s'", (int)s[i].n_bytes, s[i].s);
+    CHECK(text_whole_sentences("Yes. No. May", 12) == 8, "%zu",
+          text_whole_sentences("Yes. No. May", 12));
+    CHECK(text_whole_sentences("May", 3) == 0, "no whole sentence");
+    arena_release(&scratch);
+}
+
+/* Passages cover the page in order without overlap, none is longer than asked. */
+static void test_passages(void)
+{
+    struct strbuf b = { 0 };
+    for (int i = 0; i < 200; i++)
+        str_printf(&b, "This is sentence number %d of the page%s", i, i % 7 ? ". " : "\n");
+    for (int i = 0; i < 300; i++)
+        str_printf(&b, "word%d ", i); /* one sentence that is too long */
+    static const size_t max[] = { 10, 37, 100, 1000 };
+    for (size_t m = 0; m < N_OF(max); m++) {
+        size_t n, words = 0;
+        struct piece *p = text_passages(&scratch, b.s, b.n, max[m], &n);
+        const char *end = b.s;
+        for (size_t i = 0; i < n; i++) {
+            CHECK(p[i].s >= end && p[i].index == (int)i, "piece %zu overlaps", i);
+            CHECK(p[i].n_words <= max[m] && p[i].n_words > 0, "%zu words", p[i].n_words);
+            for (const char *q = end; q < p[i].s; q++)
+                CHECK(*q == ' ' || *q == '\n', "'%c' is lost", *q);
+            end = p[i].s + p[i].n_bytes;
+            words += p[i].n_words;
+        }
+        CHECK(words == text_n_words(b.s, b.n), "%zu of %zu words", words, text_n_words(b.s, b.n));
+    }
+    size_t n;
+    text_passages(&scratch, "", 0, 10, &n);
+    CHECK(n == 0, "pieces of nothing");
+    text_passages(&scratch, "\n \n", 3, 10, &n);
+    CHECK(n == 0, "pieces of space");
+    str_release(&b);
+    arena_release(&scratch);
+}
+
+static const char source[] =
+    "The lighthouse at Cape Marten was built in 1874 by the engineer Ada Holloway. It stands 38 "
+    "metres "
+    "above the harbour and its lamp burned rapeseed oil until electricity arrived in 1931.";
+
+static struct answer judge(const struct recipe *r, const char *raw, bool hit_limit)
+{
+    struct answer a = { .raw = raw,
+                        .n_raw = strlen(raw),
+                        .hit_limit = hit_limit,
+                        .source = source,
+                        .frame =
+                            "Rewrite the words above as a clear and friendly letter to nobody" };
+    answer_read(&a, r, &scratch);
+    answer_judge(&a, r, NULL, &scratch);
+    arena_release(&scratch);
+    return a;
+}
+
+#define GOOD                                                                                       \
+    "Cape Marten's lighthouse, designed by engineer Ada Holloway, opened in 1874. Rising 38 "      \
+    "metres "                                                                                      \
+    "over the harbour, it was lit by rapeseed oil up to 1931, when electricity replaced it."
+
+static void test_verdicts(void)
+{
+    static const struct {
+        const char *raw;
+        bool hit_limit;
+        enum verdict want;
+        const char *text; /* NULL: not looked at */
+    } row[] = {
+        { GOOD, false, V_KEPT, GOOD },
+        { "Here is a rewritten version of the passage:\n\n" GOOD, false, V_KEPT, GOOD },
+        { "Sure! Here's the rewritten text:\n" GOOD "\n\nLet me know if you need more!", false,
+          V_KEPT, GOOD },
+        { "```\n" GOOD "\n```", false, V_KEPT, GOOD },
+        { "\"" GOOD "\"", false, V_KEPT, GOOD },
+        { "<think>hm</think>\n" GOOD, false, V_KEPT, GOOD },
+        { GOOD " And then it", true, V_KEPT, GOOD },
+        { GOOD " " GOOD, false, V_KEPT, GOOD },
+        { "The passage is about a tower. " GOOD, false, V_KEPT, GOOD },
+        { "", false, V_EMPTY, "" },
+        { " \n ", false, V_EMPTY, "" },
+        { "and so the lighthouse of Cape Marten by engineer", true, V_TRUNCATED, "" },
+        { "I'm sorry, but I cannot help with that.", false, V_REFUSAL, NULL },
+        { "The passage describes a lighthouse in the text.", false, V_META_TALK, "" },
+        { "Write the words above as a clear and friendly letter. " GOOD, false, V_PROMPT_LEAK,
+          NULL },
+        { "A lighthouse.", false, V_TOO_SHORT, NULL },
+        { source, false, V_COPY, NULL },
+        { "Gardens need water and light every single day of the long dry season, and the gardener "
+          "who "
+          "forgets will lose every plant.",
+          false, V_SOURCE_LOST, NULL },
+        { "the lighthouse engineer Holloway of Cape Marten electricity and the lighthouse engineer "
+          "Holloway "
+          "of Cape Marten electricity and the lighthouse engineer Holloway of Cape Marten "
+          "electricity and "
+          "the lighthouse engineer Holloway of Cape Marten",
+          false, V_LOOP, NULL },
+    };
+    struct recipe *r = recipe_of(
+        HEAD PROMPT "parse: {cut_at_sentence: true, cut_at_loop: true, drop_meta_sentences: true}\n"
+                    "limits: {min_words: 10, max_copied: 0.6, max_loop: 0.2, min_source_kept: 0.3, "
+                    "max_ratio: 3}\n");
+    NEED(r, "no recipe");
+    for (size_t i = 0; i < N_OF(row); i++) {
+        struct answer a = judge(r, row[i].raw, row[i].hit_limit);
+        CHECK(a.verdict == row[i].want, "%s: want %s: %s", verdict_name(a.verdict),
+              verdict_name(row[i].want), row[i].raw);
+        CHECK(!row[i].text || strcmp(a.text.s, row[i].text) == 0, "read as '%s'", a.text.s);
+        if (a.verdict == V_KEPT) { /* reading what was read changes nothing */
+            struct answer b = judge(r, a.text.s, false);
+            CHECK(strcmp(a.text.s, b.text.s) == 0, "'%s' became '%s'", a.text.s, b.text.s);
+            answer_release(&b);
+        }
+        answer_release(&a);
+    }
+    recipe_free(r);
+}
+
+static void test_qa(void)
+{
+    struct recipe *r =
+        recipe_of(HEAD PROMPT "parse: {form: qa, cut_at_sentence: true, max_pairs: 3}\n"
+                              "limits: {min_words: 5, max_copied: 1}\n");
+    NEED(r, "no recipe");
+    static const struct {
+        const char *raw;
+        bool hit_limit;
+        uint32_t n;
+        const char *text;
+    } row[] = {
+        { "Question: Who?\nAnswer: Ada Holloway built it.", false, 1,
+          "Question: Who?\nAnswer: Ada Holloway built it." },
+        { "Here are the questions:\n\n1. **Question:** Who?\n**Answer:** Ada\nHolloway.\n\nQ2: "
+          "When?\nA: In "
+          "1874.",
+          false, 2, "Question: Who?\nAnswer: Ada Holloway.\n\nQuestion: When?\nAnswer: In 1874." },
+        { "Question: Who?\nAnswer: Ada Holloway.\nQuestion: When?\nAnswer: In 1874. It was", true,
+          2, "Question: Who?\nAnswer: Ada Holloway.\n\nQuestion: When?\nAnswer: In 1874." },
+        { "Question: Who?\nAnswer: Ada Holloway.\nQuestion: When?\nAnswer: In", true, 1,
+          "Question: Who?\nAnswer: Ada Holloway." },
+        { "Question: Who?\nAnswer: Ada Holloway.\nQuestion: Who?\nAnswer: Somebody else.", false, 1,
+          "Question: Who?\nAnswer: Ada Holloway." },
+        { "Question: a?\nAnswer: One thing.\nQuestion: b?\nAnswer: Two.\nQuestion: c?\nAnswer: "
+          "Three.\nQuestion: d?\nAnswer: Four.",
+          false, 3,
+          "Question: a?\nAnswer: One thing.\n\nQuestion: b?\nAnswer: Two.\n\nQuestion: c?\nAnswer: "
+          "Three." },
+        { "Just prose about the lighthouse and nothing else.", false, 0, "" },
+    };
+    for (size_t i = 0; i < N_OF(row); i++) {
+        struct answer a = judge(r, row[i].raw, row[i].hit_limit);
+        CHECK(a.n_pairs == row[i].n && strcmp(a.text.s, row[i].text) == 0, "%u pairs: '%s'",
+              a.n_pairs, a.text.s);
+        CHECK((a.flags >> V_FORMAT & 1) == (row[i].n == 0), "%s", verdict_name(a.verdict));
+        answer_release(&a);
+    }
+    recipe_free(r);
+}
+
+/* Whatever comes, it is read without a fault and the document stays valid UTF-8. */
+static void test_hostile_answers(void)
+{
+    struct recipe
+        *text = recipe_of(
+            HEAD PROMPT
+            "parse: {cut_at_sentence: true, cut_at_loop: true, drop_meta_sentences: true}\n"),
+        *qa = recipe_of(HEAD PROMPT "parse: {form: qa, cut_at_sentence: true}\n");
+    NEED(text && qa, "no recipes");
+    static const char *const unit[] = { "a",       " ",          "\n",
+                                        ".",       "Q:",         "Question:",
+                                        "Answer:", "<|im_end|>", "\xe2\x80\x9d",
+                                        "```",     "\"",         "</think>",
+                                        "{text}",  "**",         "Here is the text:\n" };
+    for (size_t i = 0; i < N_OF(unit); i++)
+        for (size_t n = 1; n <= 30000; n *= 10) {
+            struct strbuf b = { 0 };
+            for (size_t k = 0; k < n; k++)
+                str_adds(&b, unit[i]);
+            for (int hit = 0; hit < 2; hit++) {
+                struct answer a = judge(hit ? text : qa, b.s, n % 3 == 0);
+                CHECK(utf8_valid(a.text.s, a.text.n) == a.text.n, "damaged UTF-8 from %s", unit[i]);
+                answer_release(&a);
+            }
+            str_release(&b);
+        }
+    recipe_free(text);
+    recipe_free(qa);
+}
+
+static void add_rows(struct ledger *l, int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        char raw[64];
+        struct err err;
+        int n = snprintf(raw, sizeof raw, "answer %d \"quoted\"\n\t%c", i, i % 5 ? 'x' : '\\');
+        const struct ledger_row row = { .key = { (uint64_t)i + 1, (uint64_t)i * 977 },
+                                        .prompt = { 3, (uint64_t)i },
+                                        .id = "doc \"1\"",
+                                        .piece = i,
+                                        .variant = "after",
+                                        .finish = (enum finish)(i % FINISH_N),
+                                        .raw = raw,
+                                        .n_raw = (size_t)n,
+                                        .n_tok_prompt = 10,
+                                        .n_tok = (uint32_t)i };
+        CHECK(ledger_add(l, &row, &err) == ST_OK, "%s", err.msg);
+    }
+}
+
+static int count_rows(struct ledger *l, int n)
+{
+    int have = 0;
+    for (int i = 0; i < n; i++) {
+        const struct digest key = { (uint64_t)i + 1, (uint64_t)i * 977 };
+        struct ledger_row row;
+        struct err err;
+        enum st st = ledger_get(l, key, &row, &err);
+        if (st == ST_END)
+            continue;
+        have++;
+        char want[32];
+        snprintf(want, sizeof want, "answer %d \"quoted\"", i);
+        CHECK(st == ST_OK && strncmp(row.raw, want, strlen(want)) == 0 && row.piece == i &&
+                  row.finish == (enum finish)(i % FINISH_N) && row.n_tok == (uint32_t)i &&
+                  strcmp(row.id, "doc \"1\"") == 0,
+              "row %d: %s", i, row.raw);
+    }
+    return have;
+}
+
+/* Cut at every byte: the whole rows before the cut are there, the rest can be written again. */
+static void test_ledger_cut(void)
+{
+    enum { ROWS = 12 };
+    struct err err;
+    struct ledger *l;
+    struct strbuf all = { 0 };
+    char *dir = path_join(check_dir(), "cut"), *path = path_join(dir, "ledger.jsonl");
+    NEED(ledger_open(&l, dir, &err) == ST_OK, "%s", err.msg);
+    add_rows(l, 0, ROWS);
+    CHECK(count_rows(l, ROWS) == ROWS, "not all are there");
+    struct ledger *second;
+    CHECK(ledger_open(&second, dir, &err) == ST_IO, "two have it open");
+    ledger_close(l);
+    NEED(file_read(path, 1 << 20, &all, &err) == ST_OK, "%s", err.msg);
+    for (size_t n = 0; n <= all.n; n++) {
+        int whole = 0;
+        for (size_t i = 0; i < n; i++)
+            whole += all.s[i] == '\n';
+        CHECK(file_write(path, all.s, n, &err) == ST_OK, "%s", err.msg);
+        NEED(ledger_open(&l, dir, &err) == ST_OK, "cut at %zu: %s", n, err.msg);
+        CHECK(count_rows(l, ROWS) == whole, "cut at %zu: other rows than %d", n, whole);
+        CHECK((ledger_stats(l).n_torn_bytes > 0) == (n > 0 && all.s[n - 1] != '\n'), "cut at %zu",
+              n);
+        if (n % 50 == 0) {
+            add_rows(l, whole, ROWS);
+            ledger_close(l);
+            NEED(ledger_open(&l, dir, &err) == ST_OK, "%s", err.msg);
+            CHECK(count_rows(l, ROWS) == ROWS, "cut at %zu: not all again", n);
+            CHECK(ledger_stats(l).n_torn_bytes == 0 && ledger_stats(l).n_damaged == 0, "not clean");
+        }
+        ledger_close(l);
+    }
+    str_release(&all);
+    free(dir);
+    free(path);
+}
+
+/* A flipped byte costs its row alone (the last row: is cut off); the others stay. */
+static void test_ledger_damage(void)
+{
+    enum { ROWS = 6 };
+    struct err err;
+    struct ledger *l;
+    struct strbuf all = { 0 };
+    char *dir = path_join(check_dir(), "damage"), *path = path_join(dir, "ledger.jsonl");
+    NEED(ledger_open(&l, dir, &err) == ST_OK, "%s", err.msg);
+    add_rows(l, 0, ROWS);
+    ledger_close(l);
+    NEED(file_read(path, 1 << 20, &all, &err) == ST_OK, "%s", err.msg);
+    for (size_t i = 0; i < all.n; i += 3) {
+        char was = all.s[i];
+        all.s[i] ^= 0x15;
+        CHECK(file_write(path, all.s, all.n, &err) == ST_OK, "%s", err.msg);
+        all.s[i] = was;
+        NEED(ledger_open(&l, dir, &err) == ST_OK, "byte %zu: %s", i, err.msg);
+        int have = count_rows(l, ROWS);
+        CHECK(have == ROWS - 1 || (was == '\n' && have == ROWS - 2), "byte %zu: %d rows", i, have);
+        ledger_close(l);
+    }
+    str_release(&all);
+    free(dir);
+    free(path);
+}
+
+static void test_ledger_full_disk(void)
+{
+    struct err err;
+    struct ledger *l;
+    char *dir = path_join(check_dir(), "full");
+    NEED(dir_make(dir, &err) == ST_OK, "%s", err.msg);
+    char *command = xasprintf("mount -t tmpfs -o size=64k tmpfs %s 2>/dev/null", dir);
+    if (system(command) != 0) {
+        free(command);
+        free(dir);
+        SKIP("no small disk to fill: mounting a tmpfs needs root");
+    }
+    free(command);
+    int done = 0;
+    enum st st = ledger_open(&l, dir, &err);
+    CHECK(st == ST_OK, "%s", err.msg);
+    while (st == ST_OK && done < 10000) {
+        const struct ledger_row row = { .key = { (uint64_t)done + 1, (uint64_t)done * 977 },
+                                        .id = "d",
+                                        .variant = "v",
+                                        .raw = "some text of an answer",
+                                        .n_raw = 22 };
+        st = ledger_add(l, &row, &err);
+        done += st == ST_OK;
+    }
+    CHECK(st == ST_IO && strstr(err.msg, "make room"), "%s", err.msg);
+    ledger_close(l);
+    command = xasprintf("mount -o remount,size=256k %s", dir);
+    CHECK(system(command) == 0, "no larger disk");
+    free(command);
+    CHECK(ledger_open(&l, dir, &err) == ST_OK, "%s", err.msg);
+    int have = 0;
+    for (int i = 0; i < done; i++)
+        have += ledger_has(l, (struct digest){ (uint64_t)i + 1, (uint64_t)i * 977 });
+    CHECK(have == done, "%d of %d rows", have, done);
+    add_rows(l, 20000, 20010);
+    ledger_close(l);
+    command = xasprintf("umount %s", dir);
+    CHECK(system(command) == 0, "'%s' stays mounted", dir);
+    free(command);
+    free(dir);
+}
+
+static void test_item_key(void)
+{
+    struct recipe *a = recipe_of(HEAD PROMPT),
+                  *b = recipe_of(HEAD PROMPT "limits: {min_words: 3}\n"),
+                  *c = recipe_of(HEAD PROMPT "sampling: {temperature: 0.5}\n");
+    NEED(a && b && c, "no recipes");
+    struct doc d = { .id = "1", .text = source, .n_bytes = sizeof source - 1 };
+    struct piece p = { source, sizeof source - 1, 30, 0 };
+    struct page pg = { &d, &p, 1 };
+    struct digest model = { 1, 2 }, other = { 1, 3 };
+    struct item x, y;
+    item_make(&x, a, &pg, 0, NULL, model, 1, &scratch);
+    item_make(&y, b, &pg, 0, NULL, model, 1, &scratch);
+    CHECK(digest_cmp(x.key, y.key) == 0, "a limit changes the request");
+    item_make(&y, c, &pg, 0, NULL, model, 1, &scratch);
+    CHECK(digest_cmp(x.key, y.key) != 0, "temperature does not change the request");
+    item_make(&y, a, &pg, 0, NULL, other, 1, &scratch);
+    CHECK(digest_cmp(x.key, y.key) != 0, "the model does not change the request");
+    item_make(&y, a, &pg, 0, NULL, model, 2, &scratch);
+    CHECK(digest_cmp(x.key, y.key) != 0, "the seed does not change the request");
+    CHECK(strncmp(x.user, source, sizeof source - 1) == 0 && strstr(x.user, " go"), "%s", x.user);
+    arena_release(&scratch);
+    recipe_free(a);
+    recipe_free(b);
+    recipe_free(c);
+}
+
+static const struct check_test tests[] = {
+    TEST(test_shipped_recipes),
+    TEST(test_recipe_messages),
+    TEST(test_recipe_version_and_render),
+    TEST(test_sentences),
+    TEST(test_passages),
+    TEST(test_verdicts),
+    TEST(test_qa),
+    TEST(test_hostile_answers),
+    TEST(test_item_key),
+    TEST(test_ledger_cut),
+    TEST(test_ledger_damage),
+    TEST(test_ledger_full_disk),
+};
+
+int main(int argc, char **argv)
+{
+    log_set_level(LOG_QUIET);
+    return check_main(tests, sizeof tests / sizeof *tests, argc, argv);
+}
