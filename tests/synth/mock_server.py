@@ -18,7 +18,7 @@ known = {"model", "messages", "max_tokens", "temperature", "top_p", "seed", "n",
 
 def write(prompt):
     """About as long as the prompt's text, made of its words: same prompt, same answer."""
-    words = prompt.split()
+    words = prompt.rsplit("\n\n", 1)[0].split()  # without the instruction, which comes last
     h = int(hashlib.sha256(prompt.encode()).hexdigest(), 16)
     if h % 10 == 0:
         return "I'm sorry, I can't help with that.", "stop"
@@ -97,6 +97,7 @@ class Handler(BaseHTTPRequestHandler):
 if __name__ == "__main__":
     ThreadingHTTPServer.daemon_threads = True
     ThreadingHTTPServer.request_queue_size = 256
+    ThreadingHTTPServer.handle_error = lambda *args: None  # clients that hang up are what this is for
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     print("http://127.0.0.1:%d" % server.server_address[1], flush=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -1,0 +1,173 @@
+#!/bin/bash
+# Whole runs of synth against a server on loopback: nothing is asked twice, a killed run ends with the same
+# documents, budgets, bad servers, keys, full disk, controls.
+set -u
+command -v python3 >/dev/null || { echo "skipped: python3 is missing, no server to talk to"; exit 77; }
+T=$(mktemp -d "${TMPDIR:-/tmp}/mixlaw-synth-XXXXXX")
+servers=()
+cleanup() {
+    for s in "${servers[@]}"; do kill "$s" 2>/dev/null; done
+    mountpoint -q "$T/disk" 2>/dev/null && umount "$T/disk"
+    rm -rf "$T"
+}
+trap cleanup EXIT
+n_bad=0
+bad() { echo "FAILED: $*"; n_bad=$((n_bad + 1)); }
+py() { python3 -c "import json,sys; $1" "${@:2}"; }
+get() { py 'print(json.load(open(sys.argv[1])).get(sys.argv[2]))' "$1" "$2"; } # row.json key
+stat_of() { py 'import urllib.request as u; print(json.load(u.urlopen(sys.argv[1]+"/stats"))[sys.argv[2]])' "$1" "$2"; }
+serve() { # DELAY_MS MODE: sets $url
+    mkfifo "$T/fifo.$1.$2"
+    python3 tests/synth/mock_server.py "$1" "$2" <"$T/fifo.$1.$2" >"$T/url" &
+    servers+=($!)
+    exec {keep}>"$T/fifo.$1.$2"
+    for _ in $(seq 100); do [ -s "$T/url" ] && break; sleep 0.1; done
+    url=$(cat "$T/url")
+    rm "$T/url"
+}
+docs() { "$MIXLAW" corpus cat "$1"/docs-*.jsonl.zst; }
+
+py '
+import random
+random.seed(5)
+word = ["".join(random.choice("bdfglmnprstv") + random.choice("aeiou") for _ in range(random.randint(1, 5))) for _ in range(600)]
+for i in range(80):
+    text = []
+    for s in range(random.randint(8, 30)):
+        w = [random.choice(word) for _ in range(random.randint(6, 16))]
+        text.append(" ".join(w).capitalize() + random.choice(".....!?"))
+    print(json.dumps({"id": "d%d" % i, "text": " ".join(text)}))
+' >"$T/pages.jsonl"
+echo '{"id": "menu", "text": "Home | About | Login"}' >>"$T/pages.jsonl"
+
+synth() { "$MIXLAW" synth --quiet --recipe hq --idle 5s "$@" "$T/pages.jsonl"; }
+
+# A run, and the same again.
+serve 0 good
+good=$url
+synth --generator "$good" --out "$T/a" >"$T/a.json" 2>"$T/a.err" || bad "run: $(cat "$T/a.err")"
+[ "$(get "$T/a.json" requests)" = 80 ] || bad "requests: $(cat "$T/a.json")"
+[ "$(get "$T/a.json" docs_out)" -gt 40 ] || bad "too few documents: $(cat "$T/a.json")"
+py 'r=json.load(open(sys.argv[1])); assert r["kept"]+sum(r["dropped"].values())==r["requests"], r; assert r["dropped"]["refusal"]>0, r' "$T/a.json" || bad "totals"
+asked=$(stat_of "$good" n)
+synth --generator "$good" --out "$T/a" >"$T/a2.json" || bad "again"
+[ "$(stat_of "$good" n)" = "$asked" ] || bad "a finished run asks again"
+cmp -s "$T/a.json" "$T/a2.json" || bad "a finished run says something else"
+[ "$(py 's=json.load(open(sys.argv[1])); print(len(s))' "$T/a/samples.json")" -ge 8 ] || bad "samples"
+
+# Another limit: no request. Another prompt: new ones.
+"$MIXLAW" synth recipes hq >"$T/hq.yaml"
+sed 's/min_words: 30/min_words: 120/' "$T/hq.yaml" >"$T/hq2.yaml"
+cmp -s "$T/hq.yaml" "$T/hq2.yaml" && bad "the recipe has no min_words: 30 any more, adapt this test"
+synth --generator "$good" --out "$T/a" --recipe "$T/hq2.yaml" >"$T/a3.json" || bad "limit"
+[ "$(stat_of "$good" n)" = "$asked" ] || bad "a limit asks again"
+[ "$(get "$T/a3.json" kept)" -lt "$(get "$T/a.json" kept)" ] || bad "a limit changes nothing"
+synth --generator "$good" --out "$T/a" >"$T/a4.json" || bad "limit back"
+[ "$(get "$T/a4.json" kept)" = "$(get "$T/a.json" kept)" ] || bad "back is not the same"
+"$MIXLAW" synth --quiet --recipe qa --generator "$good" --out "$T/a" "$T/pages.jsonl" >/dev/null 2>"$T/err"
+[ $? = 2 ] || bad "another recipe took over the folder"
+
+# A smaller draw is part of a larger one; a pilot is paid once.
+"$MIXLAW" synth pilot --quiet --docs 16 --recipe hq --generator "$good" --out "$T/p" --price-out 2 "$T/pages.jsonl" >"$T/p.json" || bad "pilot"
+py 'r=json.load(open(sys.argv[1])); assert r["requests"]["value"]==80 and r["docs"]==80, r; assert r["tokens_out"]["lo"]<r["tokens_out"]["value"]<r["tokens_out"]["hi"]' "$T/p.json" || bad "forecast"
+before=$(stat_of "$good" n)
+synth --generator "$good" --out "$T/p" --max-docs 40 >"$T/p40.json" || bad "after the pilot"
+[ $(($(stat_of "$good" n) - before)) = 24 ] || bad "the pilot's pages were asked again"
+py 'p=json.load(open(sys.argv[1])); r=json.load(open(sys.argv[2])); t=p["tokens_out"]; assert t["lo"] <= r["tokens_out"] <= t["hi"], (t, r)' "$T/p.json" "$T/a.json" || echo "note: the run lies outside the pilot's 90 % interval"
+docs "$T/p" | sort >"$T/p.docs"
+docs "$T/a" | sort >"$T/a.docs"
+[ -z "$(comm -23 "$T/p.docs" "$T/a.docs")" ] || bad "the smaller draw has other documents"
+
+# Token budget: same documents whatever the concurrency, and a larger budget goes on.
+synth --generator "$good" --out "$T/t1" --max-tokens 3000 --in-flight 1 >"$T/t1.json" || bad "budget"
+synth --generator "$good" --out "$T/t2" --max-tokens 3000 --in-flight 7 >"$T/t2.json" || bad "budget"
+cmp -s <(docs "$T/t1") <(docs "$T/t2") || bad "the budget's documents depend on the concurrency"
+[ "$(get "$T/t1.json" stopped)" = max_tokens ] || bad "stopped: $(cat "$T/t1.json")"
+synth --generator "$good" --out "$T/t1" >"$T/t1b.json" || bad "without budget"
+cmp -s <(docs "$T/t1") <(docs "$T/a") || bad "going on after a budget ends elsewhere"
+
+# kill -9 at random moments.
+serve 70 good
+slow=$url
+kills=0
+for i in $(seq 40); do
+    "$MIXLAW" synth --quiet --recipe hq --generator "$slow" --out "$T/k" --in-flight 6 "$T/pages.jsonl" >"$T/k.json" 2>"$T/k.err" &
+    pid=$!
+    sleep "0.$((RANDOM % 25 + 2))"
+    if kill -9 $pid 2>/dev/null; then kills=$((kills + 1)); fi
+    wait $pid 2>/dev/null && break
+done
+synth --generator "$slow" --out "$T/k" --in-flight 6 >"$T/k.json" 2>"$T/k.err" || bad "after kills: $(cat "$T/k.err")"
+cmp -s <(docs "$T/k") <(docs "$T/a") || bad "killed $kills times: other documents"
+again=$(($(stat_of "$slow" answered) - 80))
+[ $again -le $((kills * 6)) ] || bad "$again answers were paid twice by $kills kills"
+echo "killed $kills times, $again requests were in flight and asked again"
+
+# Two at once.
+serve 200 good
+"$MIXLAW" synth --quiet --recipe hq --generator "$url" --out "$T/two" "$T/pages.jsonl" >/dev/null 2>&1 &
+pid=$!
+for _ in $(seq 50); do [ -s "$T/two/ledger.jsonl" ] && break; sleep 0.1; done
+synth --generator "$url" --out "$T/two" >/dev/null 2>"$T/err" && bad "two at once"
+grep -q "$pid\|in use\|held\|another" "$T/err" || bad "two at once: $(cat "$T/err")"
+kill -INT $pid
+wait $pid
+rc=$?
+[ $rc = 130 ] || bad "an interrupted run exits with $rc"
+
+# Servers that misbehave.
+for mode in strict storm junk empty; do
+    serve 0 $mode
+    MIXLAW_API_KEY=sk-very-secret synth --generator "$url" --out "$T/$mode" >"$T/$mode.json" 2>"$T/$mode.err"
+    rc=$?
+    case $mode in
+    junk) # some never answer right: not finished, but nothing is lost
+        [ $rc = 1 ] || bad "$mode: exit $rc"
+        grep -q "got no answer" "$T/$mode.err" || bad "$mode: $(cat "$T/$mode.err")" ;;
+    *)
+        [ $rc = 0 ] || bad "$mode: $(cat "$T/$mode.err")"
+        cmp -s <(docs "$T/$mode") <(docs "$T/a") || bad "$mode: other documents" ;;
+    esac
+    grep -rq sk-very-secret "$T/$mode" "$T/$mode.json" "$T/$mode.err" && bad "$mode: the key is in the output"
+    [ "$(stat_of "$url" auth)" = "['Bearer sk-very-secret']" ] || bad "$mode: key not sent"
+done
+serve 0 refuse
+MIXLAW_API_KEY=sk-very-secret synth --generator "$url" --out "$T/refuse" >/dev/null 2>"$T/err" && bad "refused key"
+grep -q "API_KEY" "$T/err" || bad "refused key: $(cat "$T/err")"
+grep -q secret "$T/err" && bad "the key is shown: $(cat "$T/err")"
+synth --generator "http://127.0.0.1:9" --out "$T/none" >/dev/null 2>"$T/err" && bad "no server"
+[ $(wc -l <"$T/err") = 1 ] || bad "no server: $(cat "$T/err")"
+
+# Controls: the pieces whose answers were kept, as they are, and shuffled.
+"$MIXLAW" synth --quiet --recipe copy --like "$T/a" --out "$T/copy" "$T/pages.jsonl" >"$T/copy.json" || bad "copy"
+"$MIXLAW" synth --quiet --recipe shuffle --like "$T/a" --out "$T/shuffle" "$T/pages.jsonl" >"$T/shuffle.json" || bad "shuffle"
+[ "$(get "$T/copy.json" docs_out)" = "$(get "$T/a.json" docs_out)" ] || bad "copy: $(cat "$T/copy.json")"
+py '
+rows = lambda p: [json.loads(l) for l in open(p)]
+page = {r["id"]: r["text"] for r in rows(sys.argv[1])}
+copy, shuffle = rows(sys.argv[2]), rows(sys.argv[3])
+assert len(copy) == len(shuffle) > 0
+for c, s in zip(copy, shuffle):
+    assert c["text"] in page[c["meta"]["source_id"]] and c["meta"]["provenance"] == "natural", c
+    assert sorted(c["text"].split()) == sorted(s["text"].split()) and c["text"] != s["text"], s
+' "$T/pages.jsonl" <(docs "$T/copy") <(docs "$T/shuffle") || bad "controls"
+
+# Outputs that share 13 words with an evaluation document are dropped.
+docs "$T/a" | head -3 >"$T/domain.jsonl"
+synth --decontaminate "$T/domain.jsonl" --generator "$good" --out "$T/a" >"$T/c.json" || bad "decontaminate"
+[ "$(py 'print(json.load(open(sys.argv[1]))["dropped"].get("contaminated"))' "$T/c.json")" = 3 ] || bad "contaminated: $(cat "$T/c.json")"
+
+# A full disk: a clear message, and it goes on after room was made.
+mkdir "$T/disk"
+if mount -t tmpfs -o size=24k tmpfs "$T/disk" 2>/dev/null; then
+    synth --generator "$good" --out "$T/disk/a" >/dev/null 2>"$T/err" && bad "full disk: no failure"
+    grep -qi "no space\|room" "$T/err" || bad "full disk: $(cat "$T/err")"
+    mount -o remount,size=4m "$T/disk"
+    synth --generator "$good" --out "$T/disk/a" >/dev/null 2>"$T/err" || bad "after a full disk: $(cat "$T/err")"
+    cmp -s <(docs "$T/disk/a") <(docs "$T/k") || bad "after a full disk: other documents"
+    umount "$T/disk"
+else
+    echo "skipped: no small disk to fill, mounting a tmpfs needs root"
+fi
+[ $n_bad = 0 ] && echo "synth runs: all passed"
+exit $((n_bad > 0))
