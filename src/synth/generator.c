@@ -21,7 +21,7 @@ enum st generator_open(struct generator **out, const char *where, const struct g
     else if (str_starts(where, "record:"))
         ops = &generator_record;
     else if (file_exists(where))
-        return err_set(err, ST_UNSUPPORTED, "generator '%s': local models are not built in", where);
+        ops = &generator_local;
     if (!ops)
         return err_set(err, ST_USAGE,
                        "generator '%s': no such file; want a GGUF file, a model folder, an "

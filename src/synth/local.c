@@ -1,0 +1,95 @@
+/* synth/local.c - the generator that runs here: model/generate.h with a GGUF file or a model folder. */
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "synth/generator.h"
+
+struct local {
+    struct gen *gen;
+    char *path;
+    size_t n_room; /* waiting requests that keep every slot busy */
+};
+
+static void local_close(void *state)
+{
+    struct local *l = state;
+    if (!l)
+        return;
+    gen_close(l->gen);
+    free(l->path);
+    free(l);
+}
+
+static enum st local_open(void **state, const char *where, const struct generator_conf *conf,
+                          struct err *err)
+{
+    struct local *l = NEW(struct local);
+    struct gen_conf c = { .n_threads = conf->n_threads,
+                          .n_slots = conf->n_in_flight,
+                          .max_seq_len = conf->max_seq_len };
+    l->path = xstrdup(where);
+    l->n_room = conf->n_in_flight ? 2 * (size_t)conf->n_in_flight : 64;
+    enum st st = gen_open(&l->gen, where, &c, err);
+    if (st < 0) {
+        local_close(l);
+        return st;
+    }
+    *state = l;
+    return ST_OK;
+}
+
+static int local_room(const void *state)
+{
+    const struct local *l = state;
+    size_t waiting = gen_n_waiting(l->gen);
+    return waiting < l->n_room ? (int)(l->n_room - waiting) : 0;
+}
+
+static void local_submit(void *state, const struct gen_request *r)
+{
+    struct local *l = state;
+    gen_submit(l->gen, r);
+}
+
+static enum st local_next(void *state, struct generation *out, struct err *err)
+{
+    struct local *l = state;
+    struct gen_result r;
+    enum st st = gen_next(l->gen, &r, err);
+    if (st != ST_OK)
+        return st;
+    *out = (struct generation){ .tag = r.tag,
+                                .text = r.text ? r.text : "",
+                                .n_bytes = r.n_bytes,
+                                .finish = r.finish == GEN_STOP     ? FINISH_STOP
+                                          : r.finish == GEN_LENGTH ? FINISH_LENGTH
+                                                                   : FINISH_NO_ROOM,
+                                .n_tok_prompt = (uint32_t)r.n_tok_prompt,
+                                .n_tok = (uint32_t)r.n_tok,
+                                .wall_s = r.wall_s };
+    return ST_OK;
+}
+
+static struct js *local_about(const void *state)
+{
+    const struct local *l = state;
+    struct js *v = js_object();
+    js_put_text(v, "model", path_base(l->path));
+    return v;
+}
+
+static struct digest local_digest(const void *state)
+{
+    const struct local *l = state;
+    return gen_digest(l->gen);
+}
+
+const struct generator_ops generator_local = { .name = "local",
+                                               .open = local_open,
+                                               .room = local_room,
+                                               .submit = local_submit,
+                                               .next = local_next,
+                                               .about = local_about,
+                                               .digest = local_digest,
+                                               .close = local_close };
