@@ -26,8 +26,9 @@ enum st err_in(struct err *err, enum st st, const char *fmt, ...)
     va_start(ap, fmt);
     int n = vsnprintf(err->msg, sizeof err->msg, fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof err->msg)
-        snprintf(err->msg + n, sizeof err->msg - (size_t)n, ": %s", old);
+    size_t room = n >= 0 && (size_t)n < sizeof err->msg ? sizeof err->msg - (size_t)n : 0;
+    if (room > 3) /* a message too long for both keeps its context and loses its end */
+        snprintf(err->msg + n, room, ": %.*s", (int)room - 3, old);
     return st;
 }
 
