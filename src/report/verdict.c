@@ -98,7 +98,7 @@ static void add_saving(struct verdict *v, const struct input *in)
         return;
     struct strbuf *b = line(v, "Saves");
     if (saved > 0)
-        str_printf(b, "%s training tokens, which natural text alone would need for the same loss",
+        str_printf(b, "%s training tokens: natural text alone would need that many more",
                    count_text(n, saved));
     else if (!isnan(saved))
         str_adds(b, "no training tokens");
