@@ -37,7 +37,9 @@ struct run_record {
     uint64_t seed, batch_tokens, seq_len, vocab_size;
     double loss, bpb; /* unweighted means over domains; NaN when diverged or not evaluated */
     bool diverged;
-    double wall_s, tok_per_s;
+    double
+        wall_s; /* training and evaluation; a branch's includes its trunk's up to where it left */
+    double tok_per_s;
     struct run_domain *domain; /* sorted by name */
     size_t n_domain;
 

@@ -401,9 +401,13 @@ static enum st begin_budget(struct trainer *t, const struct train_budget *b, cha
     return st;
 }
 
-static uint64_t tail_of(uint64_t n_step)
+/* The step after which losses count for loss_train: the last tenth, never before the branch point, so
+ * that a branch and a run of its own say the same. */
+static uint64_t tail_of(const struct train_plan *p, uint64_t n_step)
 {
-    return n_step - (n_step + 9) / 10;
+    uint64_t tail = n_step - (n_step + 9) / 10;
+    uint64_t branch = p->schedule.kind == SCHEDULE_WSD ? schedule_branch(&p->schedule, n_step) : 0;
+    return tail > branch ? tail : branch;
 }
 
 static enum st run_single(struct trainer *t, struct err *err)
@@ -414,9 +418,11 @@ static enum st run_single(struct trainer *t, struct err *err)
     enum st st = begin_budget(t, b, key, err);
     if (st != ST_OK)
         return st == ST_END ? ST_OK : st;
-    struct stretch x = {
-        .dir = b->dir, .key = key, .end = b->n_step, .n_step = b->n_step, .tail = tail_of(b->n_step)
-    };
+    struct stretch x = { .dir = b->dir,
+                         .key = key,
+                         .end = b->n_step,
+                         .n_step = b->n_step,
+                         .tail = tail_of(p, b->n_step) };
     progress_start(&t->progress, b->run_id, b->n_step * p->batch_tokens, "tok");
     t->progress.note = t->note;
     st = load_or_begin(t, &x, err);
@@ -439,7 +445,7 @@ static enum st run_branch(struct trainer *t, const struct train_budget *b, const
     x->dir = b->dir;
     x->key = key;
     x->end = x->n_step = b->n_step;
-    x->tail = tail_of(b->n_step);
+    x->tail = tail_of(t->p, b->n_step);
     x->diverged = trunk->diverged;
     if (st == ST_OK && !x->diverged)
         st = train_stretch(t, x, err);
