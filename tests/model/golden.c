@@ -135,7 +135,7 @@ void test_fifty_steps(void)
             return;
         float *loss = values(g.s, "losses", &n), *norm = values(g.s, "grad_norms", &n);
         for (int s = 0; s < g.n_step; s++) {
-            double got = 0, got_norm;
+            double got = 0, got_norm = 0;
             const uint32_t *tok = g.tok + (size_t)(s * g.batch * (g.seq_len + 1));
             enum st st = model_forward_backward(g.m, tok, g.batch, g.seq_len, 1, &got, &err);
             if (st == ST_OK)

@@ -65,7 +65,7 @@ static double train(struct model *m, int first, int last, int batch, int seq_len
 {
     size_t n = (size_t)(batch * (seq_len + 1));
     uint32_t *tok = xmalloc(n * sizeof *tok);
-    double tail = 0, norm;
+    double tail = 0, norm = 0;
     struct err err = { "" };
     for (int s = first; s <= last; s++) {
         double loss = 0;

@@ -15,7 +15,7 @@ const struct decode_kernels *decode_kernels_find(const char *name)
     if (strcmp(name, "plain") == 0)
         k = decode_kernels_plain();
 #if defined(__x86_64__)
-    if (strcmp(name, "avx2") == 0 && __builtin_cpu_supports("f16c"))
+    if (strcmp(name, "avx2") == 0 && isa_has_f16c())
         k = decode_kernels_avx2();
     if (strcmp(name, "avx512") == 0)
         k = decode_kernels_avx512();
