@@ -114,7 +114,9 @@ enum st model_conf_for(struct model_conf *conf, uint64_t n_param_nonemb, int voc
 
 struct js *model_conf_json(const struct model_conf *c)
 {
-    struct js *o = js_object(), *a = js_array();
+    struct js *o = js_object(), *a = js_array(), *rope = js_object();
+    js_put_text(rope, "rope_type", "default");
+    js_put_real(rope, "rope_theta", c->rope_theta);
     js_push_text(a, "LlamaForCausalLM");
     js_put(o, "architectures", a);
     js_put_text(o, "model_type", "llama");
@@ -127,7 +129,8 @@ struct js *model_conf_json(const struct model_conf *c)
     js_put_whole(o, "vocab_size", c->vocab_size);
     js_put_whole(o, "max_position_embeddings", c->max_seq_len);
     js_put_real(o, "rms_norm_eps", c->norm_eps);
-    js_put_real(o, "rope_theta", c->rope_theta);
+    js_put_real(o, "rope_theta", c->rope_theta); /* transformers 4 reads this, 5 the object */
+    js_put(o, "rope_parameters", rope);
     js_put_bool(o, "tie_word_embeddings", c->tied);
     js_put_text(o, "hidden_act", "silu");
     js_put_bool(o, "attention_bias", false);

@@ -54,12 +54,14 @@ MUST_USE enum st model_save(struct model *m, const char *dir, struct err *err);
 MUST_USE enum st model_load(struct model **out, const char *dir, struct backend *b,
                             struct err *err);
 
-/* Training. Gradients accumulate over model_forward_backward calls until model_adamw_step. */
+/* Training. Gradients accumulate over model_forward_backward calls until model_adamw_step, which clears them.
+ * Weight decay is decoupled and takes the matrices of the layers and an untied head: not norms, not embeddings.
+ * Runs give the same bytes with any number of threads. A loss or norm of NaN is a result, not an error. */
 struct adamw_conf {
     double lr, beta1, beta2, eps, weight_decay, grad_clip; /* grad_clip 0: none */
 };
-/* tok [batch, seq_len + 1]: inputs and targets. loss_scale: 1 / number of micro-batches. Adds the mean
- * loss in nats to *loss after the call. Buffers for training are allocated on first use. */
+/* tok [batch, seq_len + 1]: inputs and targets. loss_scale: 1 / number of micro-batches. Adds the
+ * mean loss in nats, not scaled, to *loss after the call. Buffers for training are allocated on first use. */
 MUST_USE enum st model_forward_backward(struct model *m, const uint32_t *tok, int batch,
                                         int seq_len, double loss_scale, double *loss,
                                         struct err *err);

@@ -18,9 +18,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 CASES = {
     "mha_untied": dict(hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2,
-                       num_key_value_heads=2, vocab_size=64, tie_word_embeddings=False),
+                       num_key_value_heads=2, vocab_size=64, tie_word_embeddings=False, rope_theta=10000.0),
     "gqa_tied": dict(hidden_size=28, intermediate_size=36, num_hidden_layers=2, num_attention_heads=4,
-                     num_key_value_heads=2, head_dim=12, vocab_size=61, tie_word_embeddings=True),
+                     num_key_value_heads=2, head_dim=12, vocab_size=61, tie_word_embeddings=True, rope_theta=500.0),
 }
 BATCH, SEQ_LEN, STEPS = 2, 33, 50
 ADAMW = dict(lr=3e-3, betas=(0.9, 0.95), eps=1e-8)
@@ -29,8 +29,10 @@ WEIGHT_DECAY, GRAD_CLIP = 0.1, 1.0
 
 def build(name):
     torch.manual_seed(1234)
-    config = LlamaConfig(max_position_embeddings=64, rms_norm_eps=1e-5, rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
-                         attn_implementation="eager", bos_token_id=None, eos_token_id=None, **CASES[name])
+    shape = dict(CASES[name])
+    rope = {"rope_type": "default", "rope_theta": shape.pop("rope_theta")}
+    config = LlamaConfig(max_position_embeddings=64, rms_norm_eps=1e-5, rope_parameters=rope, attn_implementation="eager",
+                         bos_token_id=None, eos_token_id=None, **shape)
     model = LlamaForCausalLM(config).float()
     with torch.no_grad():  # larger than the usual start, so that every part matters
         for p in model.parameters():
