@@ -10,5 +10,7 @@ int main(int argc, char **argv)
         all[n++] = shard_tests[i];
     for (size_t i = 0; i < n_mixture_tests; i++)
         all[n++] = mixture_tests[i];
+    for (size_t i = 0; i < n_encode_tests; i++)
+        all[n++] = encode_tests[i];
     return check_main(all, n, argc, argv);
 }

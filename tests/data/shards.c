@@ -14,11 +14,11 @@ char *make_shard(const char *name, size_t n_doc, size_t shortest, size_t longest
     char *prefix = path_join(check_dir(), name);
     uint32_t *tok = NEW_ARRAY(uint32_t, longest + 1);
     enum st st = shard_writer_open(&w, prefix, vocab_size, &err);
-    uint32_t next = 1;
+    uint32_t next = 0;
     for (size_t d = 0; d < n_doc && st == ST_OK; d++) {
         size_t n = shortest + d * 7 % (longest - shortest + 1);
         for (size_t i = 0; i + 1 < n; i++)
-            tok[i] = next++ % (uint32_t)vocab_size;
+            tok[i] = 1 + next++ % (uint32_t)(vocab_size - 1);
         if (n)
             tok[n - 1] = 0;
         st = shard_write(w, tok, n, 3 * n, &err);
@@ -43,14 +43,14 @@ static void round_trip(int vocab_size, int width)
           shard_width(s));
     CHECK(shard_vocab_size(s) == vocab_size && shard_eod(s) == 0, "wrong manifest");
     uint64_t sum = 0;
-    uint32_t next = 1, tok[16];
+    uint32_t next = 0, tok[16];
     for (size_t d = 0; d < 20; d++) {
         size_t n = shard_doc_len(s, d);
         CHECK(n == d * 7 % 10, "document %zu has %zu tokens", d, n);
         shard_copy(s, d, 0, n, tok);
         for (size_t i = 0; i + 1 < n; i++)
-            CHECK(tok[i] == next++ % (uint32_t)vocab_size, "document %zu token %zu: %u", d, i,
-                  tok[i]);
+            CHECK(tok[i] == 1 + next++ % (uint32_t)(vocab_size - 1), "document %zu token %zu: %u",
+                  d, i, tok[i]);
         sum += n;
     }
     CHECK(shard_n_tok(s) == sum && shard_n_bytes(s) == 3 * sum, "got %llu",
