@@ -113,7 +113,7 @@ static const struct field cat_field[] = {
     { .name = "tokenizer",
       .kind = FIELD_TEXT,
       .unit = "FILE",
-      .help = "tokenizer.json to decode with; the manifest's unless given",
+      .help = "tokenizer.json or GGUF to decode with; the manifest's unless given",
       .offset = offsetof(struct opts, tokenizer) },
     { .name = "max_docs",
       .kind = FIELD_WHOLE,
@@ -133,7 +133,7 @@ static enum st open_tokenizer(struct tok **tok, const struct opts *o, const stru
     if (!path)
         return err_set(err, ST_USAGE, "'%s' does not tell its tokenizer; want --tokenizer FILE",
                        tokfile_path(f));
-    enum st st = tok_load(tok, path, err);
+    enum st st = tok_open(tok, path, err);
     if (st == ST_OK && want && strcmp(digest_hex(tok_digest(*tok), hex), want) != 0)
         st = err_set(err, ST_USAGE, "'%s' was made with another tokenizer than '%s'",
                      tokfile_path(f), path);

@@ -227,7 +227,7 @@ enum st encode_files(struct encode_counts *counts, const struct encode_conf *c, 
     struct tok *tok = NULL;
     struct js *settings = js_object(), *inputs = NULL;
     *counts = (struct encode_counts){ 0 };
-    enum st st = tok_load(&tok, c->tokenizer, err);
+    enum st st = tok_open(&tok, c->tokenizer, err);
     if (st == ST_OK && tok_eod(tok) < 0)
         st = err_set(err, ST_USAGE, "'%s' has no end-of-document token (<|endoftext|>)",
                      c->tokenizer);

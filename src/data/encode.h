@@ -16,7 +16,7 @@
 enum { ENCODE_VERSION = 1 };
 
 struct encode_conf {
-    const char *tokenizer; /* tokenizer.json */
+    const char *tokenizer; /* tokenizer.json, a folder with one, or GGUF */
     const char *prefix;    /* of the token files */
     const char *source;    /* provenance id; NULL: the prefix's base name */
     uint64_t max_tok;      /* no further document once there are so many; 0: all */

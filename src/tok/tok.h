@@ -27,6 +27,8 @@ struct gguf;
 
 MUST_USE enum st tok_load(struct tok **out, const char *path,
                           struct err *err); /* Hugging Face tokenizer.json */
+/* Either, told apart by content: tokenizer.json, a folder that holds one, or a GGUF file. */
+MUST_USE enum st tok_open(struct tok **out, const char *path, struct err *err);
 MUST_USE enum st tok_from_gguf(struct tok **out, const struct gguf *g, struct err *err);
 void tok_free(struct tok *t); /* NULL is fine */
 MUST_USE enum st tok_save(const struct tok *t, const char *path, struct err *err);

@@ -7,8 +7,11 @@
  */
 #include "tok/vocab.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/gguf.h"
 #include "tok/bytemap.h"
 
@@ -124,4 +127,33 @@ enum st tok_from_gguf(struct tok **out, const struct gguf *g, struct err *err)
     }
     tok_free(t);
     return err_in(err, st, "vocabulary of '%s'", gguf_path(g));
+}
+
+static bool begins_as_gguf(const char *path)
+{
+    char magic[4] = { 0 };
+    FILE *f = fopen(path, "rb");
+    bool yes = f && fread(magic, sizeof magic, 1, f) == 1 && memcmp(magic, "GGUF", 4) == 0;
+    if (f)
+        fclose(f);
+    return yes;
+}
+
+enum st tok_open(struct tok **out, const char *path, struct err *err)
+{
+    *out = NULL;
+    if (file_is_dir(path)) {
+        char *file = path_join(path, "tokenizer.json");
+        enum st st = tok_load(out, file, err);
+        free(file);
+        return st;
+    }
+    if (!begins_as_gguf(path))
+        return tok_load(out, path, err);
+    struct gguf *g = NULL;
+    enum st st = gguf_open(&g, path, err);
+    if (st == ST_OK)
+        st = tok_from_gguf(out, g, err);
+    gguf_close(g);
+    return st;
 }
