@@ -651,16 +651,26 @@ static struct js *equal_json(const struct advice *a)
     return list;
 }
 
-/* The range of shares of a kind that cannot be told apart from the best. */
-static void equal_range(const struct advice *a, const char *kind, double *lo, double *hi)
+/* Without a curve the best share is only bracketed: by the measured shares next to those that cannot
+ * be told apart from the best. */
+static void bracket(struct advice *a, const char *kind, double *lo, double *hi)
 {
-    *lo = INFINITY;
-    *hi = -INFINITY;
-    for (int i = 0; i < a->runs.n_arm; i++)
-        if (a->equal[i] && (i == a->runs.natural || strcmp(a->runs.arm[i].kind, kind) == 0)) {
-            *lo = fmin(*lo, a->runs.arm[i].share);
-            *hi = fmax(*hi, a->runs.arm[i].share);
+    struct share_point p[SHARE_MAX_POINTS];
+    size_t n = kind_points(a, kind, p), first = n, last = 0;
+    for (size_t k = 0; k < n; k++)
+        for (int i = 0; i < a->runs.n_arm; i++) {
+            bool mine = i == a->runs.natural || strcmp(a->runs.arm[i].kind, kind) == 0;
+            if (mine && a->equal[i] && fabs(a->runs.arm[i].share - p[k].share) < 1e-9) {
+                first = k < first ? k : first;
+                last = k;
+            }
         }
+    *lo = p[first > 0 ? first - 1 : 0].share;
+    *hi = p[last + 1 < n ? last + 1 : n - 1].share;
+    reason(
+        a,
+        "%zu shares of %.60s only bracket its best share, between %.3g and %.3g; %d give a curve",
+        n, kind, *lo, *hi, SHARE_MIN_POINTS);
 }
 
 /* Loss with interval at the advised share. */
@@ -699,7 +709,7 @@ static struct js *answer_json(struct advice *a, const struct answer *w)
     double lo = w->share.lo, hi = w->share.hi, loss;
     char verdict[160];
     if (is_used && !w->share.curve)
-        equal_range(a, kind, &lo, &hi);
+        bracket(a, kind, &lo, &hi);
     if (is_none)
         lo = hi = 0;
     if (is_used)

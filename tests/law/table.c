@@ -19,8 +19,8 @@ static void test_dialects(void)
         "\xEF\xBB\xBF\"run_id\",\"N\",\"loss\"\r\n\"a\",1e6,\"3.25\"\r\n\"b\",2000000,\r\n",
         "run_id;N;loss\na;1e6;3,25\nb;2000000;nan",
         "run_id\tN\tloss\n\na\t 1e6\t3.25\nb\t2000000\tinf\n\n",
-        "{\"run_id\":\"a\",\"N\":1e6,\"loss\":3.25}\n\n{\"run_id\":\"b\",\"loss\":null,\"N\":"
-        "2000000}\n",
+        ("{\"run_id\":\"a\",\"N\":1e6,\"loss\":3.25}\n\n"
+         "{\"run_id\":\"b\",\"loss\":null,\"N\":2000000}\n"),
     };
     for (size_t i = 0; i < N_OF(text); i++) {
         struct table t;
