@@ -104,7 +104,7 @@ static void polish(struct fit *f, struct problem *p, int n_start, double *theta,
     for (int i = 0; i < n_start; i++) {
         double x[LAW_PARAM_MAX], h[OPTIMIZE_MAX * OPTIMIZE_MAX];
         memcpy(x, start[i], sizeof x);
-        struct optimum o = optimize(problem_value, p, x, n_param, h, 0, 1e-11, MAX_STEP);
+        struct optimum o = optimize(problem_value, p, x, n_param, h, 0, 1e-13, MAX_STEP);
         value[i] = o.value;
         if (o.value < best) {
             best = o.value;
@@ -115,11 +115,6 @@ static void polish(struct fit *f, struct problem *p, int n_start, double *theta,
             memcpy(theta, x, sizeof x);
             memcpy(inverse, h, sizeof h);
         }
-    }
-    if (best < INFINITY) { /* to the last digits, from the curvature that was learnt */
-        struct optimum o = optimize(problem_value, p, theta, n_param, inverse, 1, 1e-13, MAX_STEP);
-        f->grad_norm = o.grad_norm;
-        best = o.value;
     }
     f->n_start = n_start;
     f->objective = best * problem_scale(p);

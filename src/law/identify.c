@@ -123,7 +123,7 @@ static void profile_e(struct fit *f, struct problem *p, const double *theta)
         for (int i = at + side; i >= 0 && i <= top; i += side) {
             x[e] = log(factor[i] * f->param[e]);
             p->fixed = 1u << e;
-            value[i] = optimize(problem_value, p, x, f->law->n_param, NULL, 0, 1e-10, 2000).value *
+            value[i] = optimize(problem_value, p, x, f->law->n_param, NULL, 0, 1e-12, 2000).value *
                        problem_scale(p);
         }
     }

@@ -44,7 +44,7 @@ double problem_value(void *problem, const double *theta, double *grad)
     return isnan(sum) ? INFINITY : sum / scale;
 }
 
-enum { N_GRID = 24, N_GRID_ONE = 96, N_LINEAR = 3 };
+enum { N_GRID = 24, N_GRID_ONE = 96, N_RANKED = 144, N_LINEAR = 3 };
 
 /* Non-negative least squares with up to 3 columns from their inner products: gram g, right side b.
  * x gets the minimiser; returns -b'x, which orders candidates as the residual does. */
@@ -113,6 +113,11 @@ struct grid {
     int n_n, n_d;    /* grid points of alpha and beta; 1 when unused or tied */
     double *cn, *cd; /* columns exp(-exponent z) / L, [grid][n]; NULL when unused */
     double *one;     /* column 1 / L */
+    double one_one,
+        one_rhs; /* inner products: columns with themselves, with `one`, with the target */
+    struct products {
+        double self, one, rhs;
+    } * pn, *pd;
 };
 
 static double *grid_columns(const struct problem *p, const double *z, const double *one, int n)
@@ -132,27 +137,40 @@ static double inner(const struct problem *p, const double *a, const double *b)
     return s;
 }
 
-/* The linear part at one grid point, as logarithms in the law's order. */
-static void grid_point(const struct problem *p, const struct grid *g, int gn, int gd, double *theta)
+static struct products *grid_products(const struct problem *p, const double *column,
+                                      const double *one, int n)
 {
-    const double *col[N_LINEAR] = { g->one };
+    struct products *r = NEW_ARRAY(struct products, (size_t)n);
+    for (int g = 0; g < n; g++) {
+        const double *c = column + (size_t)g * p->p.n;
+        r[g] = (struct products){ inner(p, c, c), inner(p, c, one), inner(p, c, NULL) };
+    }
+    return r;
+}
+
+/* The linear part at one grid point, as logarithms in the law's order. Returns what orders the
+ * points as the squared residual does. */
+static double grid_point(const struct problem *p, const struct grid *g, int gn, int gd,
+                         double *theta)
+{
     enum law_role role[N_LINEAR] = { LAW_E };
+    double gram[N_LINEAR][N_LINEAR] = { { g->one_one } }, rhs[N_LINEAR] = { g->one_rhs },
+           x[N_LINEAR];
     int n = 1;
-    if (g->cn) {
-        col[n] = g->cn + (size_t)gn * p->p.n;
-        role[n++] = LAW_A;
+    for (int side = 0; side < 2; side++) {
+        const struct products *of = side == 0 ? g->pn : g->pd;
+        if (!of)
+            continue;
+        of += side == 0 ? gn : gd;
+        gram[n][n] = of->self;
+        gram[0][n] = gram[n][0] = of->one;
+        rhs[n] = of->rhs;
+        role[n++] = side == 0 ? LAW_A : LAW_B;
     }
-    if (g->cd) {
-        col[n] = g->cd + (size_t)gd * p->p.n;
-        role[n++] = LAW_B;
-    }
-    double gram[N_LINEAR][N_LINEAR], rhs[N_LINEAR], x[N_LINEAR];
-    for (int i = 0; i < n; i++) {
-        rhs[i] = inner(p, col[i], NULL);
-        for (int j = 0; j <= i; j++)
-            gram[i][j] = gram[j][i] = inner(p, col[i], col[j]);
-    }
-    nnls(gram, rhs, n, x);
+    if (n == 3)
+        gram[1][2] = gram[2][1] =
+            inner(p, g->cn + (size_t)gn * p->p.n, g->cd + (size_t)gd * p->p.n);
+    double value = nnls(gram, rhs, n, x);
     /* A zero has no logarithm: start such a term at a ten thousandth of the loss. */
     double least = 1e-4 * exp(p->ln_loss[0]);
     for (int k = 0; k < p->law->n_param; k++) {
@@ -168,6 +186,7 @@ static void grid_point(const struct problem *p, const struct grid *g, int gn, in
     }
     if (p->law->tied)
         theta[law_index(p->law, LAW_ALPHA)] = log(grid_exponent(gn, N_GRID));
+    return value;
 }
 
 /* Takes candidates in order, first those that are no neighbours of a taken one, then the rest. */
@@ -227,10 +246,16 @@ int problem_starts(struct problem *p, double (*theta)[LAW_PARAM_MAX], int n_max)
     g.one = NEW_ARRAY(double, p->p.n);
     for (size_t i = 0; i < p->p.n; i++)
         g.one[i] = exp(-p->ln_loss[i]);
-    if (law->uses_n)
+    g.one_one = inner(p, g.one, g.one);
+    g.one_rhs = inner(p, g.one, NULL);
+    if (law->uses_n) {
         g.cn = grid_columns(p, p->p.zn, g.one, n_grid);
-    if (law->uses_d)
+        g.pn = grid_products(p, g.cn, g.one, n_grid);
+    }
+    if (law->uses_d) {
         g.cd = grid_columns(p, p->p.zd, g.one, n_grid);
+        g.pd = grid_products(p, g.cd, g.one, n_grid);
+    }
     struct candidate *c = NEW_ARRAY(struct candidate, (size_t)(g.n_n * g.n_d));
     int n = 0;
     double grad[LAW_PARAM_MAX];
@@ -238,9 +263,14 @@ int problem_starts(struct problem *p, double (*theta)[LAW_PARAM_MAX], int n_max)
         for (int j = 0; j < g.n_d; j++, n++) {
             c[n].gn = i;
             c[n].gd = j;
-            grid_point(p, &g, i, law->tied ? i : j, c[n].theta);
-            c[n].value = problem_value(p, c[n].theta, grad);
+            c[n].value = grid_point(p, &g, i, law->tied ? i : j, c[n].theta);
         }
+    qsort(c, (size_t)n, sizeof *c, by_value);
+    if (n >
+        N_RANKED) /* the rest cannot be told by squares alone: outliers count less in the objective */
+        n = N_RANKED;
+    for (int i = 0; i < n; i++)
+        c[i].value = problem_value(p, c[i].theta, grad);
     qsort(c, (size_t)n, sizeof *c, by_value);
     n = take(c, n, theta, n_max);
     if (law_index(law, LAW_GAMMA) >= 0)
@@ -249,5 +279,7 @@ int problem_starts(struct problem *p, double (*theta)[LAW_PARAM_MAX], int n_max)
     free(g.one);
     free(g.cn);
     free(g.cd);
+    free(g.pn);
+    free(g.pd);
     return n;
 }
