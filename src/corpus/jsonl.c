@@ -81,18 +81,194 @@ static enum st parse_line(struct js **out, const char *s, size_t n, struct err *
     return st;
 }
 
+/*
+ * Lines are long because of their text, so it does not go through the JSON library: it is
+ * unescaped where it stands and the library gets the line without it. Whatever is not plain sailing
+ * (and every fault) is left to the library, whose messages are the ones people see.
+ */
+struct scan {
+    const char *p, *end;
+};
+
+static void skip_blank(struct scan *c)
+{
+    while (c->p < c->end && (*c->p == ' ' || *c->p == '\t' || *c->p == '\r'))
+        c->p++;
+}
+
+/* Passes over a string that begins at p; false when it does not end. */
+static bool skip_string(struct scan *c)
+{
+    for (c->p++; c->p < c->end; c->p++) {
+        if (*c->p == '\\')
+            c->p++;
+        else if (*c->p == '"') {
+            c->p++;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Passes over any value; what it is worth is for the library to say. */
+static bool skip_value(struct scan *c)
+{
+    int depth = 0;
+    while (c->p < c->end) {
+        char ch = *c->p;
+        if (ch == '"') {
+            if (!skip_string(c))
+                return false;
+            continue;
+        }
+        if (depth == 0 && (ch == ',' || ch == '}'))
+            return true;
+        depth += ch == '{' || ch == '[';
+        depth -= ch == '}' || ch == ']';
+        c->p++;
+    }
+    return false;
+}
+
+static bool hex4(const char *p, const char *end, uint32_t *out)
+{
+    *out = 0;
+    if (end - p < 4)
+        return false;
+    for (int i = 0; i < 4; i++) {
+        char ch = p[i];
+        uint32_t d = ch >= '0' && ch <= '9'   ? (uint32_t)(ch - '0')
+                     : ch >= 'a' && ch <= 'f' ? (uint32_t)(ch - 'a' + 10)
+                     : ch >= 'A' && ch <= 'F' ? (uint32_t)(ch - 'A' + 10)
+                                              : 16;
+        if (d == 16)
+            return false;
+        *out = *out << 4 | d;
+    }
+    return true;
+}
+
+static void add_code_point(struct strbuf *out, uint32_t u)
+{
+    if (u < 0x80) {
+        str_addc(out, (char)u);
+    } else if (u < 0x800) {
+        str_addc(out, (char)(0xC0 | u >> 6));
+        str_addc(out, (char)(0x80 | (u & 0x3F)));
+    } else if (u < 0x10000) {
+        str_addc(out, (char)(0xE0 | u >> 12));
+        str_addc(out, (char)(0x80 | (u >> 6 & 0x3F)));
+        str_addc(out, (char)(0x80 | (u & 0x3F)));
+    } else {
+        str_addc(out, (char)(0xF0 | u >> 18));
+        str_addc(out, (char)(0x80 | (u >> 12 & 0x3F)));
+        str_addc(out, (char)(0x80 | (u >> 6 & 0x3F)));
+        str_addc(out, (char)(0x80 | (u & 0x3F)));
+    }
+}
+
+/* One escape, p behind the backslash. */
+static bool add_escape(struct strbuf *out, struct scan *c)
+{
+    static const char name[] = "nrtbf\"\\/", value[] = "\n\r\t\b\f\"\\/";
+    if (c->p == c->end)
+        return false;
+    char ch = *c->p++;
+    const char *at = ch ? strchr(name, ch) : NULL;
+    if (at) {
+        str_addc(out, value[at - name]);
+        return true;
+    }
+    uint32_t u, low;
+    if (ch != 'u' || !hex4(c->p, c->end, &u))
+        return false;
+    c->p += 4;
+    if (u >= 0xD800 && u < 0xE000) { /* a pair, or an error */
+        if (u >= 0xDC00 || c->end - c->p < 6 || c->p[0] != '\\' || c->p[1] != 'u' ||
+            !hex4(c->p + 2, c->end, &low) || low < 0xDC00 || low >= 0xE000)
+            return false;
+        c->p += 6;
+        u = 0x10000 + ((u - 0xD800) << 10) + (low - 0xDC00);
+    }
+    if (u != 0) /* NUL is dropped */
+        add_code_point(out, u);
+    return true;
+}
+
+/* Unescapes the string that begins at p. */
+static bool take_string(struct strbuf *out, struct scan *c)
+{
+    c->p++;
+    str_reserve(out, (size_t)(c->end - c->p));
+    for (;;) {
+        const char *start = c->p;
+        while (c->p < c->end && *c->p != '"' && *c->p != '\\' && (unsigned char)*c->p >= 0x20)
+            c->p++;
+        str_add(out, start, (size_t)(c->p - start));
+        if (c->p == c->end || (unsigned char)*c->p < 0x20)
+            return false;
+        if (*c->p++ == '"')
+            return true;
+        if (!add_escape(out, c))
+            return false;
+    }
+}
+
+/* Takes the text out of an object's line: into text, the other members as an object into rest. */
+static bool split_line(const char *s, size_t n, struct strbuf *text, struct strbuf *rest)
+{
+    struct scan c = { s, s + n };
+    bool found = false;
+    skip_blank(&c);
+    if (c.p == c.end || *c.p++ != '{')
+        return false;
+    str_addc(rest, '{');
+    for (;;) {
+        skip_blank(&c);
+        const char *member = c.p;
+        if (c.p == c.end || *c.p != '"' || !skip_string(&c))
+            return false;
+        bool is_text = c.p - member == 6 && memcmp(member, "\"text\"", 6) == 0;
+        skip_blank(&c);
+        if (c.p == c.end || *c.p++ != ':')
+            return false;
+        skip_blank(&c);
+        if (is_text) {
+            if (found || c.p == c.end || *c.p != '"' || !take_string(text, &c))
+                return false;
+            found = true;
+            skip_blank(&c);
+        } else {
+            if (!skip_value(&c))
+                return false;
+            str_adds(rest, rest->n > 1 ? "," : "");
+            str_add(rest, member, (size_t)(c.p - member));
+        }
+        if (c.p == c.end || (*c.p != ',' && *c.p != '}'))
+            return false;
+        if (*c.p++ == '}')
+            break;
+    }
+    str_addc(rest, '}');
+    skip_blank(&c);
+    return found && c.p == c.end;
+}
+
 static const char *either(const struct js *line, const struct js *meta, const char *key)
 {
     return js_get_text(line, key, js_get_text(meta, key, NULL));
 }
 
-/* Fills doc from the parsed line, or says what is wrong with it. */
-static const char *doc_of(struct input *in, const struct js *line, uint64_t offset, struct doc *doc)
+/* Fills doc from the parsed line, or says what is wrong with it. split: its text, taken out before. */
+static const char *doc_of(struct input *in, const struct js *line, const struct strbuf *split,
+                          uint64_t offset, struct doc *doc)
 {
     if (js_kind(line) != JS_OBJECT)
         return "want a JSON object";
     size_t n = 0;
-    const char *text = js_as_text(js_get(line, "text"), &n);
+    const char *text = split ? split->s : js_as_text(js_get(line, "text"), &n);
+    if (split)
+        n = split->n;
     if (!text)
         return js_get(line, "text") ? "\"text\" is not a string" : "there is no \"text\"";
     const struct js *meta = js_get(line, "meta");
@@ -159,10 +335,15 @@ static enum st jsonl_next(struct input *in, void *state, struct doc *doc, struct
             continue;
         }
         jsonl_release(j);
-        if (parse_line(&j->line, s, n, &why) < 0)
+        str_clear(&in->text);
+        str_clear(&in->scratch);
+        str_add(&in->text, "", 0);
+        bool split = utf8_valid(s, n) == n && split_line(s, n, &in->text, &in->scratch) &&
+                     js_parse(&j->line, in->scratch.s, in->scratch.n, &why) == ST_OK;
+        if (!split && parse_line(&j->line, s, n, &why) < 0)
             what = why.msg;
         else
-            what = doc_of(in, j->line, input_offset(in), doc);
+            what = doc_of(in, j->line, split ? &in->text : NULL, input_offset(in), doc);
         if (what)
             st = input_damaged(in, err, "%s", what);
         input_take(in, n_all);
