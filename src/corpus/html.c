@@ -22,6 +22,7 @@ enum {
     TREE_FACTOR = 96, /* most bytes of tree a byte of page may cost */
     TREE_SLACK = 32 << 20,
     MAIN_LEAST = 200, /* bytes of text that make a marked main part believable */
+    MENU_WORDS = 200, /* bytes of text outside of links that a menu may have */
     LINK_PERCENT = 60 /* a block with more of its text in links is a menu */
 };
 
@@ -482,19 +483,24 @@ static void trim_end(struct writer *w)
         w->out->s[--w->out->n] = '\0';
 }
 
-/* Whether the block is a menu: a list, table or division whose text is mostly links. */
+/*
+ * Whether the block is a menu: a list or paragraph whose text is mostly links, or a division like that
+ * which holds no article beside them (a page's outer divisions hold its menus too).
+ */
 static bool is_menu(const GumboNode *n, struct measure m)
 {
+    bool links = (uint64_t)m.n_link * 100 > (uint64_t)m.n_text * LINK_PERCENT;
     switch (n->v.element.tag) {
     case GUMBO_TAG_UL:
     case GUMBO_TAG_OL:
     case GUMBO_TAG_DL:
+    case GUMBO_TAG_P:
+        return links;
     case GUMBO_TAG_TABLE:
     case GUMBO_TAG_DIV:
     case GUMBO_TAG_SECTION:
-    case GUMBO_TAG_P:
     case GUMBO_TAG_CENTER:
-        return (uint64_t)m.n_link * 100 > (uint64_t)m.n_text * LINK_PERCENT;
+        return links && m.n_text - m.n_link < MENU_WORDS;
     default:
         return false;
     }
