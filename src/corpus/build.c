@@ -97,18 +97,15 @@ static bool is_dropped_source(const struct corpus_conf *c, const char *source)
     return false;
 }
 
-/* Ids are unique in a folder: the second of a name becomes NAME~2. */
+/* Ids are unique in a folder: a repeated one becomes ID~N, N the document's number among all read. */
 static void make_unique(struct build *b, struct doc *d)
 {
-    if (seen_add(&b->ids, digest_of(d->id, strlen(d->id))))
-        return;
-    for (int k = 2;; k++) {
+    const char *id = d->id;
+    for (uint64_t n = b->docs_in; !seen_add(&b->ids, digest_of(d->id, strlen(d->id))); n++) {
         str_clear(&b->id);
-        str_printf(&b->id, "%s~%d", d->id, k);
-        if (seen_add(&b->ids, digest_of(b->id.s, b->id.n)))
-            break;
+        str_printf(&b->id, "%s~%llu", id, (unsigned long long)n);
+        d->id = b->id.s;
     }
-    d->id = b->id.s;
 }
 
 static enum reason judge(struct build *b, struct doc *d)
@@ -149,9 +146,9 @@ typedef enum st take_fn(struct build *b, struct doc *d, struct err *err);
 
 static enum st take_document(struct build *b, struct doc *d, struct err *err)
 {
-    enum reason why = judge(b, d);
     b->docs_in++;
     b->bytes_in += d->n_bytes;
+    enum reason why = judge(b, d);
     if (why != KEEP)
         return drop(b, d->id, why, err);
     if (b->holdout)
