@@ -192,6 +192,8 @@ void part_samples(struct strbuf *b, const struct input *in)
 {
     for (size_t i = 0; i < in->n_kind; i++) {
         const struct js *list = in->kind[i].samples;
+        if (in->kind[i].control && js_len(list) == 0)
+            continue;
         if (js_kind(list) == JS_OBJECT)
             list = js_get(list, "samples");
         esc_raw(b, "<h3>");

@@ -543,11 +543,17 @@ static bool fill_cost(const struct input *in, const struct curves *c, struct js 
 {
     (void)c;
     struct js *rows = js_array(), *names = js_array(), *colors = js_array();
+    double longest = 0;
+    for (size_t i = 0; i < in->n_kind; i++)
+        longest = fmax(longest, js_get_real(in->kind[i].manifest, "wall_s", 0));
+    for (size_t i = 0; i < in->n_run; i++)
+        longest = fmax(longest, in->run[i].wall_s);
+    double unit = longest < 60 ? 1 : longest < 7200 ? 60 : 3600;
     for (size_t i = 0; i < in->n_kind; i++) {
         struct strbuf name = { 0 };
-        str_printf(&name, "generate %s", in->kind[i].name);
-        push_bar(rows, names, colors, name.s, "generation",
-                 js_get_real(in->kind[i].manifest, "wall_s", NAN) / 60);
+        str_printf(&name, "%s %s", in->kind[i].control ? "make" : "generate", in->kind[i].name);
+        push_bar(rows, names, colors, name.s, "synthetic text",
+                 js_get_real(in->kind[i].manifest, "wall_s", NAN) / unit);
         str_release(&name);
     }
     struct js *sizes = distinct(in, true);
@@ -559,11 +565,14 @@ static bool fill_cost(const struct input *in, const struct curves *c, struct js 
         char size[UNITS_MAX];
         struct strbuf name = { 0 };
         str_printf(&name, "train N = %s", count_text(size, n));
-        push_bar(rows, names, colors, name.s, "training, all runs", sum / 60);
+        push_bar(rows, names, colors, name.s, "training, all runs", sum / unit);
         str_release(&name);
     }
     js_free(sizes);
-    set_signal(spec, "x_title", js_text("minutes of one process"));
+    set_signal(spec, "x_title",
+               js_text(unit == 1    ? "seconds of one process"
+                       : unit == 60 ? "minutes of one process"
+                                    : "hours of one process"));
     if (js_len(rows) == 0)
         str_adds(why, "No stage has recorded its time yet.");
     return set_bars(spec, rows, names, colors);
@@ -575,6 +584,8 @@ static bool fill_verdicts(const struct input *in, const struct curves *c, struct
     (void)c;
     struct js *rows = js_array(), *names = js_array(), *colors = js_array();
     for (size_t i = 0; i < in->n_kind; i++) {
+        if (in->kind[i].control)
+            continue;
         const struct js *counts = input_counts(&in->kind[i]), *dropped = js_get(counts, "dropped");
         double kept = js_get_real(counts, "kept", js_get_real(counts, "docs_out", 0)), all = kept;
         for (void *it = js_iter(dropped); it; it = js_next(dropped, it))

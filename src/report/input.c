@@ -81,6 +81,7 @@ static void read_kinds(struct input *in)
             in->kind = xrealloc(in->kind, in->n_kind + 1, sizeof *in->kind);
             struct input_kind *k = &in->kind[in->n_kind++];
             k->name = xstrdup(names.s[i]);
+            k->control = strcmp(k->name, "copy") == 0 || strcmp(k->name, "shuffle") == 0;
             k->manifest = read_json(in, sub, "manifest.json", NULL);
             k->samples = read_json(in, sub, "samples.json", NULL);
         }

@@ -21,6 +21,7 @@ enum { INPUT_MAX_KINDS = 64, INPUT_MAX_CELLS = 100000 };
 struct input_kind {
     char *name;
     struct js *manifest, *samples; /* NULL when absent */
+    bool control;                  /* copy, shuffle: made without a generator, never advised */
 };
 
 struct input_stage {

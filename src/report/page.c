@@ -72,7 +72,9 @@ static void add_head(struct strbuf *b, const struct input *in)
 
 static void add_header(struct strbuf *b, const struct input *in)
 {
-    size_t arms = 0;
+    size_t arms = 0, kinds = 0;
+    for (size_t i = 0; i < in->n_kind; i++)
+        kinds += !in->kind[i].control;
     for (size_t i = 0; i < in->n_cell; i++)
         arms += in->cell[i].n == in->n_max && in->cell[i].d == in->d_max;
     esc_raw(b, "<body>\n<a class=\"skip\" href=\"#verdict\">Skip to the verdict</a>\n<header>"
@@ -83,7 +85,7 @@ static void add_header(struct strbuf *b, const struct input *in)
         str_printf(b,
                    "<p class=\"sub\">%zu runs, %zu arms, %zu kinds of synthetic text, %zu "
                    "evaluation domains</p>",
-                   in->n_run, arms, in->n_kind, in->domain.n);
+                   in->n_run, arms, kinds, in->domain.n);
     esc_raw(b, "<nav aria-label=\"Sections\"><a href=\"#verdict\">Verdict</a> "
                "<a href=\"#figures\">Figures</a> <a href=\"#laws\">Laws</a> "
                "<a href=\"#samples\">Samples</a> <a href=\"#cost\">Cost</a> "

@@ -187,7 +187,7 @@ void part_raw(struct strbuf *b, const struct input *in)
     for (size_t i = 0; i < in->n_kind; i++) {
         const struct js *rates = js_get(js_get(in->kind[i].manifest, "counts"), "rates"),
                         *raw = js_get(rates, "raw");
-        if (!raw)
+        if (!raw || in->kind[i].control)
             continue;
         if (!any)
             head(b, "Answers as they came, before anything was cut or repaired", column,
