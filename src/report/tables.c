@@ -38,6 +38,17 @@ static void cell_count(struct strbuf *b, double v)
     str_printf(b, "<td class=\"num\">%s</td>", isnan(v) ? "\u2013" : count_text(text, v));
 }
 
+/* Columns of the table of runs that fit on paper. */
+static bool is_key(const char *column)
+{
+    static const char *const key[] = { "run",   "arm",  "frac_synth", "n_param_nonemb",
+                                       "n_tok", "seed", "loss" };
+    for (size_t i = 0; i < N_OF(key); i++)
+        if (strcmp(column, key[i]) == 0)
+            return true;
+    return false;
+}
+
 static void head(struct strbuf *b, const char *caption, const char *const *column, size_t n)
 {
     esc_raw(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"");
@@ -46,7 +57,7 @@ static void head(struct strbuf *b, const char *caption, const char *const *colum
     esc_text(b, caption);
     esc_raw(b, "</caption><thead><tr>");
     for (size_t i = 0; i < n; i++) {
-        esc_raw(b, "<th scope=\"col\">");
+        str_printf(b, "<th scope=\"col\"%s>", is_key(column[i]) ? " class=\"key\"" : "");
         esc_text(b, column[i]);
         esc_raw(b, "</th>");
     }
@@ -252,11 +263,6 @@ static void path_html(struct strbuf *b, const char *s)
     }
 }
 
-static bool is_number_column(const struct table_col *c)
-{
-    return c->num != NULL;
-}
-
 static void run_row(struct strbuf *b, const struct input *in, size_t i, size_t id_col, bool linked)
 {
     const struct table *t = &in->table;
@@ -278,7 +284,8 @@ static void run_row(struct strbuf *b, const struct input *in, size_t i, size_t i
     for (size_t c = 0; c < t->n_col; c++) {
         if (c == id_col)
             continue;
-        esc_raw(b, is_number_column(&t->col[c]) ? "<td class=\"num\">" : "<td>");
+        str_printf(b, "<td class=\"%s%s\">", t->col[c].num ? "num" : "",
+                   is_key(t->col[c].name) ? " key" : "");
         esc_text(b, t->col[c].text[i]);
         esc_raw(b, "</td>");
     }
