@@ -32,7 +32,8 @@ endfunction()
 set(rows)
 file(WRITE "${OUT}.new" "/* Made by src/report/embed.cmake. */\n#include \"report/assets.h\"\n\n")
 
-set(vega "var vega=(function(){\"use strict\";var M={};function R(n){if(!M[n])throw Error(\"no module \"+n);return M[n]}\n")
+file(READ "${NOTICE}" notice) # the licence asks for it wherever the code goes
+set(vega "/*\n${notice}*/\nvar vega=(function(){\"use strict\";var M={};function R(n){if(!M[n])throw Error(\"no module \"+n);return M[n]}\n")
 foreach(module ${MODULES})
   file(READ "${VEGA_DIR}/vega-${module}.min.js" text)
   string(REGEX REPLACE "//# sourceMappingURL=[^\n]*" "" text "${text}")

@@ -1,6 +1,7 @@
 /* report/verdict.c - see verdict.h. */
 #include "report/verdict.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -9,8 +10,7 @@
 
 static struct strbuf *line(struct verdict *v, const char *label)
 {
-    if (v->n_line == VERDICT_MAX_LINES)
-        v->n_line--; /* never in practice: there are fewer labels */
+    assert(v->n_line < VERDICT_MAX_LINES); /* each label once, and there are fewer */
     v->line[v->n_line].label = label;
     return &v->line[v->n_line++].text;
 }
@@ -150,13 +150,16 @@ static void add_controls(struct verdict *v, const struct js *a)
 /* The generator as a reason not to believe in a kind. */
 static void add_weak(struct verdict *v, const struct input *in)
 {
+    struct strbuf *b = NULL;
     for (size_t i = 0; i < in->n_kind; i++) {
         const struct js *counts = js_get(in->kind[i].manifest, "counts"),
                         *why = js_get(counts, "too_weak_reasons");
         if (!js_get_bool(counts, "too_weak", false))
             continue;
-        struct strbuf *b = line(v, "Too weak");
-        str_printf(b, "%s: this speaks about the generator, not the recipe", in->kind[i].name);
+        if (!b)
+            b = line(v, "Too weak");
+        str_printf(b, "%s%s: this speaks about the generator, not the recipe", b->n ? "; " : "",
+                   in->kind[i].name);
         for (size_t k = 0; k < js_len(why); k++) {
             const char *text = js_as_text(js_at(why, k), NULL);
             str_printf(b, "%s%s", k ? ", " : ": ", text ? text : "?");
