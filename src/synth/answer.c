@@ -164,7 +164,9 @@ static char qa_tag(const char **s, const char *end)
     static const struct {
         const char *word;
         char tag;
-    } known[] = { { "question", 'Q' }, { "answer", 'A' }, { "q", 'Q' }, { "a", 'A' } };
+    } known[] = {
+        { "question", 'Q' }, { "answer", 'A' }, { "the answer", 'A' }, { "q", 'Q' }, { "a", 'A' }
+    };
     for (size_t i = 0; i < N_OF(known); i++) {
         if (!begins(p, (size_t)(end - p), known[i].word))
             continue;

@@ -1,0 +1,59 @@
+#!/bin/bash
+# The server client against llama.cpp's own server (wheel xllamacpp), which serves the model of MIXLAW_MODEL on
+# loopback: probe, a run, the same again, prefill, a prompt that does not fit.
+set -u
+PY=$BUILD/peers/venv/bin/python
+[ -x "$PY" ] && "$PY" -c 'import xllamacpp' 2>/dev/null || { echo "skipped: no llama.cpp server, \$BUILD/peers/venv lacks xllamacpp"; exit 77; }
+[ -s "${MIXLAW_MODEL:-}" ] || { echo "skipped: MIXLAW_MODEL names no GGUF file"; exit 77; }
+T=$(mktemp -d "${TMPDIR:-/tmp}/mixlaw-server-XXXXXX")
+mkfifo "$T/fifo"
+"$PY" tests/peers/llama_server.py "$MIXLAW_MODEL" 4 1 512 <"$T/fifo" >"$T/url" 2>"$T/log" &
+server=$!
+trap 'kill $server 2>/dev/null; rm -rf "$T"' EXIT
+exec 8>"$T/fifo"
+for _ in $(seq 300); do [ -s "$T/url" ] && break; sleep 0.2; done
+url=$(cat "$T/url")
+[ -n "$url" ] || { echo "FAILED: the server did not start:"; tail -5 "$T/log"; exit 1; }
+n_bad=0
+bad() { echo "FAILED: $*"; n_bad=$((n_bad + 1)); }
+
+"$PY" - >"$T/pages.jsonl" <<'PY'
+import json
+for i in range(3):
+    text = ("The harbour of Port %d was built in %d by the engineer Anna Kessler. Its two stone piers are 480 metres long and "
+            "protect fishing boats from the winter storms. A lighthouse with a red lamp stands at the end of the longer pier. "
+            "Every spring the town repairs the walls, because ice and waves loosen the stones. About 3000 people live there, "
+            "and most of them work in the fish market or in the small yard that builds wooden boats." % (i, 1850 + i))
+    print(json.dumps({"id": str(i), "text": text}))
+print(json.dumps({"id": "long", "text": " ".join("Sentence number %d speaks about harbours and ships." % i for i in range(400))}))
+PY
+cat >"$T/long.yaml" <<'YAML'
+name: long
+input: {unit: page, max_words: 3000, min_words: 1000}
+prompts: [{name: a, user: "{text}\n\nSummarise."}]
+YAML
+
+"$MIXLAW" synth probe --generator "$url" --in-flight 1 >"$T/probe" || bad "probe"
+grep -q '"slots":4' "$T/probe" || bad "probe: $(head -1 "$T/probe")"
+for recipe in hq qa; do
+    "$MIXLAW" synth --quiet --recipe $recipe --generator "$url" --out "$T/$recipe" "$T/pages.jsonl" >"$T/row" 2>"$T/err" || bad "$recipe: $(cat "$T/err")"
+    "$PY" - "$T/row" "$T/$recipe/ledger.jsonl" $recipe <<'PY' || bad "$recipe"
+import json, sys
+row = json.load(open(sys.argv[1]))
+raw = [json.loads(l) for l in open(sys.argv[2])]
+print(sys.argv[3], row["requests"], "requests, kept", row["kept"], row["dropped"])
+assert row["requests"] == len(raw) == row["kept"] + sum(row["dropped"].values()) == 4, row
+assert row["tokens_out"] == sum(r["n_tok"] for r in raw) > 0 and row["tokens_prompt"] > 100 * len(raw), row
+assert all(r["finish"] in ("stop", "length") for r in raw), raw
+assert any(len(r["raw"]) > 60 for r in raw), raw
+if sys.argv[3] == "qa":
+    assert all(r["raw"].startswith("Question:") and not r["raw"].startswith("Question:Question") for r in raw), raw
+PY
+    cp "$T/$recipe/ledger.jsonl" "$T/before"
+    "$MIXLAW" synth --quiet --recipe $recipe --generator "$url" --out "$T/$recipe" "$T/pages.jsonl" >"$T/row2" 2>/dev/null || bad "$recipe again"
+    cmp -s "$T/before" "$T/$recipe/ledger.jsonl" || bad "$recipe: a finished run asked again"
+done
+"$MIXLAW" synth --quiet --recipe "$T/long.yaml" --generator "$url" --out "$T/long" "$T/pages.jsonl" >"$T/row" 2>"$T/err" || bad "long: $(cat "$T/err")"
+grep -q '"no_room":1' "$T/row" || bad "a prompt that does not fit: $(cat "$T/row")"
+[ $n_bad = 0 ] && echo "llama.cpp's server: all passed"
+exit $((n_bad > 0))
