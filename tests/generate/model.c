@@ -2,7 +2,7 @@
  * tests/generate/model.c - with SmolLM2-135M-Instruct as GGUF (environment variable MIXLAW_MODEL): logits
  * against what others recorded, and the same text with and without neighbours.
  *
- * tests/golden/smollm2.json was made by tests/golden/make_smollm2.py: for each position the likeliest
+ * tests/golden/smollm2.json was made by tests/peers/llamacpp.py record: for each position the likeliest
  * tokens' log-probabilities by transformers in fp32 on the dequantised weights, and by llama.cpp.
  */
 #include <math.h>

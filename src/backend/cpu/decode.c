@@ -1,10 +1,13 @@
 /* backend/cpu/decode.c - see decode.h: the choice of kernels, and packing. */
 #include "backend/cpu/decode.h"
 
+#include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "backend/cpu/isa.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 const struct decode_kernels *decode_kernels_find(const char *name)
@@ -23,6 +26,48 @@ const struct decode_kernels *decode_kernels_find(const char *name)
     return k;
 }
 
+/* A product and an attention of a few rows, the same by k and by plain C: nothing is used before it passed. */
+static bool agrees(const struct decode_kernels *k)
+{
+    enum { IN = 40, OUT = 37, ROWS = 13, POS = 45, D = 32 };
+    const struct decode_kernels *both[2] = { decode_kernels_plain(), k };
+    float rows[OUT * IN], x[ROWS * IN], y[2][ROWS * OUT], q[D], out[2][D], scores[64];
+    uint16_t cache[2][2 * D * DECODE_BLOCK];
+    for (int i = 0; i < OUT * IN; i++)
+        rows[i] = (float)((i * 7919) % 1013) / 1013 - 0.5f;
+    for (int i = 0; i < ROWS * IN; i++)
+        x[i] = (float)((i * 6007) % 997) / 997 - 0.5f;
+    for (int i = 0; i < D; i++)
+        q[i] = x[i];
+    for (int b = 0; b < 2; b++) {
+        struct decode_packed w;
+        uint16_t *block[2] = { cache[0], cache[1] };
+        const float *qs[1] = { q };
+        float *outs[1] = { out[b] };
+        int n_pos[1] = { POS };
+        decode_packed_init(&w, both[b], IN, OUT, 0);
+        for (int p = 0; p < w.n_panel; p++) {
+            const float *at[64] = { NULL };
+            for (int c = 0; c < both[b]->n_col && p * both[b]->n_col + c < OUT; c++)
+                at[c] = rows + (p * both[b]->n_col + c) * IN;
+            decode_packed_fill(&w, both[b], p, at);
+        }
+        both[b]->product(&w, 0, w.n_panel, x, IN, ROWS, y[b], OUT, DECODE_STORE);
+        decode_packed_release(&w);
+        for (int i = 0; i < 2; i++)
+            both[b]->to_f16(cache[i], rows + i * 100, D * DECODE_BLOCK);
+        for (int i = 0; i < 2; i++)
+            both[b]->to_f16(cache[i] + D * DECODE_BLOCK, rows + i * 50, D * DECODE_BLOCK);
+        both[b]->attend(outs, qs, n_pos, 1, block, 0, D, scores);
+    }
+    bool same = true;
+    for (int i = 0; i < ROWS * OUT; i++)
+        same = same && fabsf(y[0][i] - y[1][i]) < 1e-4f;
+    for (int i = 0; i < D; i++)
+        same = same && fabsf(out[0][i] - out[1][i]) < 1e-4f;
+    return same;
+}
+
 enum st decode_kernels(const struct decode_kernels **out, struct err *err)
 {
     const struct kernels *family;
@@ -30,6 +75,11 @@ enum st decode_kernels(const struct decode_kernels **out, struct err *err)
     if (st < 0)
         return st;
     *out = decode_kernels_find(family->name);
+    if (*out && !agrees(*out)) {
+        log_warn("the generator's %s kernels fail their self-test here; plain C instead",
+                 (*out)->name);
+        *out = NULL;
+    }
     if (!*out)
         *out = decode_kernels_plain();
     return ST_OK;

@@ -1,0 +1,106 @@
+/*
+ * bench/decode.c - generated tokens a second of whole requests: 256 prompt tokens and 128 new ones each.
+ *
+ *     decode_bench MODEL STREAMS TEXT.txt [PROMPTS.json]
+ *
+ * Prompts are consecutive pieces of the text; with PROMPTS.json they are written there as token ids, for
+ * decode.py, which asks llama.cpp the same. Prints one JSON line with the best and all of three rounds.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "model/generate.h"
+
+enum { PROMPT = 256, NEW = 128, ROUNDS = 3, MAX_STREAMS = 256 };
+
+/* Text whose tokens are those PROMPT ids: special tokens do not occur in them. */
+static char *piece(const struct tok *t, const uint32_t *ids)
+{
+    struct strbuf b = { 0 };
+    tok_decode(t, ids, PROMPT, &b);
+    return str_detach(&b);
+}
+
+static double one_round(struct gen *g, char **prompt, int n, int round, int *n_prompt)
+{
+    struct gen_result r;
+    struct err err;
+    double start = clock_s();
+    int n_new = 0;
+    *n_prompt = 0;
+    for (int i = 0; i < n; i++) {
+        /* A byte is cut from the front in each round, or the prompts would still be in the cache. */
+        struct gen_request q = {
+            .raw = prompt[i] + round,
+            .sampling = { .temperature = 0.8, .top_p = 0.95, .max_tok = NEW, .seed = (uint64_t)i }
+        };
+        gen_submit(g, &q);
+    }
+    while (gen_next(g, &r, &err) == ST_OK) {
+        n_new += r.n_tok;
+        *n_prompt += r.n_tok_prompt;
+    }
+    return n_new / (clock_s() - start);
+}
+
+int main(int argc, char **argv)
+{
+    struct gen *g;
+    struct err err;
+    struct strbuf text = { 0 };
+    int n = argc > 2 ? atoi(argv[2]) : 0, n_prompt = 0;
+    if (argc < 4 || n < 1 || n > MAX_STREAMS) {
+        fprintf(stderr, "usage: decode_bench MODEL STREAMS TEXT.txt [PROMPTS.json]\n");
+        return 2;
+    }
+    struct gen_conf conf = { .n_slots = n, .max_seq_len = 512 };
+    if (file_read(argv[3], 1 << 24, &text, &err) < 0 || gen_open(&g, argv[1], &conf, &err) < 0) {
+        fprintf(stderr, "%s\n", err.msg);
+        return 1;
+    }
+    uint32_t *ids = NEW_ARRAY(uint32_t, text.n);
+    size_t n_tok = tok_encode(gen_tok(g), text.s, text.n, ids);
+    if (n_tok < (size_t)n * PROMPT) {
+        fprintf(stderr, "'%s' has %zu tokens, want %d\n", argv[3], n_tok, n * PROMPT);
+        return 1;
+    }
+    char *prompt[MAX_STREAMS];
+    struct js *list = js_array(), *row = js_object(), *all = js_array();
+    for (int i = 0; i < n; i++) {
+        struct js *one = js_array();
+        prompt[i] = piece(gen_tok(g), ids + i * PROMPT);
+        for (int k = 0; k < PROMPT; k++)
+            js_push_whole(one, ids[i * PROMPT + k]);
+        js_push(list, one);
+    }
+    double best = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        double rate = one_round(g, prompt, n, round, &n_prompt);
+        best = rate > best ? rate : best;
+        js_push_real(all, rate);
+    }
+    js_put_text(row, "what", "decode: generated tokens/s of whole requests, prompts included");
+    js_put_text(row, "kernels", gen_kernels(g));
+    js_put_whole(row, "streams", n);
+    js_put_whole(row, "prompt_tokens", n_prompt);
+    js_put_whole(row, "new_tokens_each", NEW);
+    js_put_real(row, "tok_per_s", best);
+    js_put(row, "rounds", all);
+    str_clear(&text);
+    js_write(row, &text);
+    puts(text.s);
+    if (argc > 4 && js_write_file(list, argv[4], &err) < 0)
+        fprintf(stderr, "%s\n", err.msg);
+    for (int i = 0; i < n; i++)
+        free(prompt[i]);
+    js_free(list);
+    js_free(row);
+    str_release(&text);
+    free(ids);
+    gen_close(g);
+    return 0;
+}
