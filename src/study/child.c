@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,15 +69,19 @@ enum st child_run(const struct strlist *argv, struct strbuf *out, struct err *er
         return err_set(err, ST_IO, "cannot start '%s': %s", argv->s[0], strerror(errno));
     }
     char buf[4096];
-    ssize_t n;
+    ssize_t n = 1;
     bool told = false;
-    while ((n = read(pipe_fd[0], buf, sizeof buf)) > 0 || (n < 0 && errno == EINTR)) {
-        if (n > 0 && out)
-            str_add(out, buf, (size_t)n);
+    while (n > 0) { /* by poll, because a signal does not end read(): handlers restart it */
+        struct pollfd p = { .fd = pipe_fd[0], .events = POLLIN };
         if (stop_asked() && !told) {
             kill(pid, SIGTERM);
             told = true;
         }
+        if (poll(&p, 1, 200) <= 0)
+            continue;
+        n = read(pipe_fd[0], buf, sizeof buf);
+        if (n > 0 && out)
+            str_add(out, buf, (size_t)n);
     }
     close(pipe_fd[0]);
     int status = 0;
