@@ -84,9 +84,11 @@ static uint64_t tokens_done(const struct watch *w)
     uint64_t n = 0;
     for (size_t i = 0; i < w->n_trunk; i++)
         for (size_t b = 0; b < p->n_budget; b++) {
-            char path[1200];
-            snprintf(path, sizeof path, "%s/runs/%s/%llu/result.json", w->s->dir, w->trunk[i].id,
-                     (unsigned long long)p->budget[b]);
+            char path[1200], budget[32] = "";
+            if (p->n_budget > 1) /* a single budget has no folder of its own */
+                snprintf(budget, sizeof budget, "/%llu", (unsigned long long)p->budget[b]);
+            snprintf(path, sizeof path, "%s/runs/%s%s/result.json", w->s->dir, w->trunk[i].id,
+                     budget);
             if (file_exists(path))
                 n += p->budget[b] - (b ? p->budget[b - 1] : 0);
         }

@@ -75,7 +75,7 @@ study clock 2 >/dev/null
 took=$((SECONDS - took + 1))
 before=$(wc -l <"$dir/requests")
 for i in $(seq 10); do
-    study killed 2 >/dev/null 2>&1 &
+    (exec "$MIXLAW" study run --quiet --threads 2 --out "$dir/killed" "$dir/study.yaml" >/dev/null 2>&1) &
     pid=$!
     sleep "$(python3 -c "import random; print($took / 4 * random.Random($i).random())")"
     kill -9 "$pid" 2>/dev/null || continue # it was done already
@@ -87,7 +87,9 @@ asked=$(($(wc -l <"$dir/requests") - before))
 ((asked <= requests + 10 * 16)) || fail "$asked requests after ten kills, $requests without"
 
 # Two commands on one folder; a changed study file.
-study one 1 >/dev/null 2>&1 & pid=$!
+(exec "$MIXLAW" study run --quiet --out "$dir/one" "$dir/study.yaml" >/dev/null 2>&1) &
+pid=$!
+sleep 1
 sed -i 's/seeds: 2/seeds: 3/' "$dir/study.yaml"
 wait "$pid" || fail "an unchanged study failed"
 study one 1 2>"$dir/message" && fail "a changed study file was accepted"
