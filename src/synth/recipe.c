@@ -328,11 +328,11 @@ enum st recipe_open(struct recipe **out, const char *name, struct err *err)
         str_release(&b);
         return st;
     }
-    for (const struct recipe_builtin *k = recipe_builtin; k->name; k++) {
+    for (const struct recipe_builtin *k = recipe_builtin; k->name; k++)
         if (strcmp(k->name, name) == 0)
             return recipe_parse_text(out, name, k->text, strlen(k->text), err);
+    for (const struct recipe_builtin *k = recipe_builtin; k->name; k++)
         str_printf(&b, "%s%s", b.n ? ", " : "", k->name);
-    }
     st = err_set(err, ST_USAGE, "no recipe is called '%s'; there are %s, or give a FILE.yaml", name,
                  b.s ? b.s : "none");
     str_release(&b);
