@@ -2,8 +2,8 @@
  * synth/server.c - an OpenAI-style server as a generator: BASE/v1/chat/completions.
  *
  * Every sampling field is sent, because servers' defaults differ. A server that knows only OpenAI's own
- * fields says so with a 400 that names the stranger; then the extras are left out from there on, and a
- * setting that matters is refused rather than dropped silently. An answer that is no JSON, has no choices
+ * fields says so with a 400 that names the stranger; then the extras are left out from there on, with a
+ * warning when the recipe sets one of them and "left_out" in the manifest. An answer that is no JSON, has no choices
  * or is empty is asked again (REPOST_MAX times); an empty one that stays empty is an answer.
  */
 #include <math.h>
@@ -306,15 +306,12 @@ static bool fewer_fields(struct server *s, const struct call *c, const struct ne
     const struct sampling *p = &c->sampling;
     if (next == N_FIELDS)
         return false;
-    if (next == FIELDS_OPENAI && (p->top_k > 0 || p->min_p > 0 || p->repetition_penalty != 1)) {
-        snprintf(
-            s->why, sizeof s->why,
-            "the server knows no top_k, min_p or repetition_penalty, and the recipe wants them");
-        return false;
-    }
     if (next > s->fields) {
         s->fields = next;
-        log_info("the server takes only OpenAI's own fields: the others are left out");
+        if (p->top_k > 0 || p->min_p > 0 || p->repetition_penalty != 1)
+            log_warn(
+                "the server knows no top_k, min_p or repetition_penalty: the recipe's values are "
+                "left out, the manifest says so");
     }
     return true;
 }
@@ -401,8 +398,6 @@ static enum st take_reply(struct server *s, const struct net_reply *reply, struc
         else if (reply->status == 404 || reply->status == 405 || reply->status == 200 ||
                  (reply->status >= 300 && reply->status < 400) || !reply->status)
             return err_set(err, ST_NET, "'%s': %s", s->chat, reply->why);
-        else if (s->why[0])
-            return err_set(err, ST_UNSUPPORTED, "%s", s->why);
         else
             fail(s, out, reply->why);
         break;
@@ -435,6 +430,8 @@ static struct js *server_about(const void *state)
     const struct server *s = state;
     struct js *v = js_copy(s->about);
     js_put_whole(v, "in_flight", s->n_in_flight);
+    if (s->fields != FIELDS_ALL)
+        js_put_text(v, "left_out", "top_k min_p repetition_penalty");
     return v;
 }
 

@@ -199,8 +199,11 @@ enum st synth_run(const struct synth_conf *conf, struct js **row, struct err *er
     if (st != ST_OK)
         goto out;
     st = job_open(&j, conf, err);
-    if (st == ST_OK && j.generator)
+    if (st == ST_OK && j.generator) {
         st = job_ask(&j, err);
+        js_free(j.about); /* what was learnt on the way belongs to it */
+        j.about = generator_about(j.generator);
+    }
     if (st == ST_OK)
         st = job_settle(&j, true, err);
     if (st == ST_OK)

@@ -18,7 +18,7 @@ known = {"model", "messages", "max_tokens", "temperature", "top_p", "seed", "n",
 
 def write(prompt):
     """About as long as the prompt's text, made of its words: same prompt, same answer."""
-    words = prompt.rsplit("\n\n", 1)[0].split()  # without the instruction, which comes last
+    words = prompt.rsplit("\n\n", 1)[0].split()  # without the instruction, which comes last if at all
     h = int(hashlib.sha256(prompt.encode()).hexdigest(), 16)
     if h % 10 == 0:
         return "I'm sorry, I can't help with that.", "stop"
@@ -81,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.send(200, {"choices": []})
         if mode == "context" and int(key, 16) % 2:
             return self.send(400, {"error": {"message": "maximum context length is 9 tokens"}})
-        text, finish = write(prompt)
+        text, finish = write(next(m["content"] for m in body["messages"] if m["role"] == "user"))
         if mode == "empty" and n == 1:
             text = ""
         reply = {

@@ -131,6 +131,7 @@ for mode in strict storm junk empty; do
     grep -rq sk-very-secret "$T/$mode" "$T/$mode.json" "$T/$mode.err" && bad "$mode: the key is in the output"
     [ "$(stat_of "$url" auth)" = "['Bearer sk-very-secret']" ] || bad "$mode: key not sent"
 done
+grep -q '"left_out": "top_k' "$T/strict/manifest.json" || bad "strict: the manifest does not say what was left out"
 serve 0 refuse
 MIXLAW_API_KEY=sk-very-secret synth --generator "$url" --out "$T/refuse" >/dev/null 2>"$T/err" && bad "refused key"
 grep -q "API_KEY" "$T/err" || bad "refused key: $(cat "$T/err")"
