@@ -190,7 +190,7 @@ void test_export_round_trip(void)
     }
 }
 
-/* For tests/peers/torch.sh: a model trained a little here, as a folder that transformers loads, and our logits of
+/* For tests/heavy/torch.sh: a model trained a little here, as a folder that transformers loads, and our logits of
  * the tokens 0..31. Where to put them is in the environment. */
 void test_export_for_peer(void)
 {

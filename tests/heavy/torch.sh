@@ -13,4 +13,4 @@ trap 'rm -rf "$out"' EXIT
 set -e
 "$python" tests/golden/make_model.py --compare
 MIXLAW_EXPORT=$out "$BUILD/tests/test_model" export_for_peer
-"$python" tests/peers/load_export.py "$out"
+"$python" tests/heavy/load_export.py "$out"
