@@ -233,27 +233,89 @@ struct js *js_iter_value(void *it)
     return from(json_object_iter_value(it));
 }
 
-static int append(const char *bytes, size_t n, void *out)
+/* The shortest decimal that reads back as the same double; always with a point or an exponent. */
+static void write_real(double v, struct strbuf *out)
 {
-    str_add(out, bytes, n);
-    return 0;
+    char text[40];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, v);
+        if (strtod(text, NULL) == v)
+            break;
+    }
+    str_adds(out, text);
+    if (!strpbrk(text, ".e"))
+        str_adds(out, ".0");
 }
 
-/* Reals are written with 17 significant digits, so that reading them back gives the same bits. */
-static void dump(const struct js *v, struct strbuf *out, size_t flags)
+static void new_line(struct strbuf *out, int depth)
 {
-    int failed = json_dump_callback(to(v), append, out, JSON_ENCODE_ANY | flags);
-    assert(!failed);
+    str_addc(out, '\n');
+    for (int i = 0; i < depth; i++)
+        str_adds(out, "  ");
+}
+
+/* depth < 0: all on one line; else that many levels of indent. */
+static void write_value(const struct js *v, struct strbuf *out, int depth)
+{
+    int inside = depth < 0 ? depth : depth + 1;
+    bool first = true;
+    switch (js_kind(v)) {
+    case JS_OBJECT:
+        str_addc(out, '{');
+        for (void *it = js_iter(v); it; it = js_next(v, it), first = false) {
+            if (!first)
+                str_addc(out, ',');
+            if (depth >= 0)
+                new_line(out, inside);
+            js_quote(out, js_iter_key(it), strlen(js_iter_key(it)));
+            str_adds(out, depth < 0 ? ":" : ": ");
+            write_value(js_iter_value(it), out, inside);
+        }
+        if (depth >= 0 && !first)
+            new_line(out, depth);
+        str_addc(out, '}');
+        break;
+    case JS_ARRAY:
+        str_addc(out, '[');
+        for (size_t i = 0; i < js_len(v); i++, first = false) {
+            if (!first)
+                str_addc(out, ',');
+            if (depth >= 0)
+                new_line(out, inside);
+            write_value(js_at(v, i), out, inside);
+        }
+        if (depth >= 0 && !first)
+            new_line(out, depth);
+        str_addc(out, ']');
+        break;
+    case JS_TEXT: {
+        size_t n;
+        const char *s = js_as_text(v, &n);
+        js_quote(out, s, n);
+        break;
+    }
+    case JS_WHOLE:
+        str_printf(out, "%lld", (long long)js_as_whole(v, 0));
+        break;
+    case JS_REAL:
+        write_real(js_as_real(v, 0), out);
+        break;
+    case JS_BOOL:
+        str_adds(out, json_is_true(to(v)) ? "true" : "false");
+        break;
+    default:
+        str_adds(out, "null");
+    }
 }
 
 void js_write(const struct js *v, struct strbuf *out)
 {
-    dump(v, out, JSON_COMPACT);
+    write_value(v, out, -1);
 }
 
 void js_write_pretty(const struct js *v, struct strbuf *out)
 {
-    dump(v, out, JSON_INDENT(2));
+    write_value(v, out, 0);
     str_addc(out, '\n');
 }
 

@@ -71,8 +71,12 @@ static void test_json(void)
     CHECK(js_get_whole(v, "big", 0) == 9007199254740993, "went through double");
     CHECK(js_as_real(js_at(js_get(v, "a"), 1), 0) == 2.5, "lost the real");
     js_put_real(v, "nan", NAN);
+    js_put_real(v, "third", 1.0 / 3);
+    js_put_real(v, "one", 1);
+    js_put_real(v, "share", 0.33);
     js_write_html(v, &b);
     CHECK(strstr(b.s, "x\\u003c") && strstr(b.s, "\"nan\":null"), "got %s", b.s);
+    CHECK(strstr(b.s, "\"third\":0.3333333333333333,\"one\":1.0,\"share\":0.33}"), "got %s", b.s);
     js_free(v);
     CHECK(js_parse(&v, "{\"a\":", 5, &err) == ST_FORMAT && strstr(err.msg, "line 1"), "got %s",
           err.msg);
