@@ -1,4 +1,5 @@
 #!/bin/bash
+# label: slow
 # The whole loop on a small corpus and a fake server: a table whose numbers stand in the run folders, the
 # same bytes with one and two threads, after kill -9 at any stage, and for nothing when run again.
 set -euo pipefail
