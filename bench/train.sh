@@ -16,7 +16,7 @@ have_torch=yes
 [ "$have_torch" ] || echo "skipped: no Python with torch; name one by MIXLAW_TORCH_PYTHON" >&2
 # Or glibc hands every large block back to the kernel at each step, and torch loses a third.
 export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184
-for round in 1 2; do
+for _ in 1 2; do
     for row in "$@"; do
         IFS=: read -r size batch threads <<<"$row"
         "$build/bench/train_bench" "$size" "$batch" "$threads" 5

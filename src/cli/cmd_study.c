@@ -58,19 +58,21 @@ static enum st run_run(void *opts, struct cli *cli, int argc, char **argv, struc
     enum st st = open_study(&s, opts, cli, argc, argv, err);
     if (st == ST_OK)
         st = study_run(s, err);
-    if (st == ST_OK && out_is_json(cli->out)) {
+    if (st == ST_OK) {
+        char *report = path_join(study_dir(s), "report.html");
+        st = report_summary(&text, study_dir(s), report, err);
+        free(report);
+    }
+    if (st == ST_OK && out_is_json(cli->out)) { /* people who pipe the answer still read it */
         char *path = path_join(study_dir(s), "advice.json");
         struct js *advice;
+        log_info("\n%s", text.s);
         st = js_read_file(&advice, path, err);
         if (st == ST_OK)
             out_row(cli->out, advice);
         free(path);
     } else if (st == ST_OK) {
-        char *report = path_join(study_dir(s), "report.html");
-        st = report_summary(&text, study_dir(s), report, err);
-        if (st == ST_OK)
-            fputs(text.s, stdout);
-        free(report);
+        fputs(text.s, stdout);
     }
     str_release(&text);
     study_close(s);

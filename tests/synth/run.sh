@@ -20,6 +20,7 @@ serve() { # DELAY_MS MODE: sets $url
     mkfifo "$T/fifo.$1.$2"
     python3 tests/synth/mock_server.py "$1" "$2" <"$T/fifo.$1.$2" >"$T/url" &
     servers+=($!)
+    # shellcheck disable=SC2034 # the descriptor keeps the pipe open
     exec {keep}>"$T/fifo.$1.$2"
     for _ in $(seq 100); do [ -s "$T/url" ] && break; sleep 0.1; done
     url=$(cat "$T/url")
@@ -90,7 +91,7 @@ cmp -s <(docs "$T/t1") <(docs "$T/a") || bad "going on after a budget ends elsew
 serve 70 good
 slow=$url
 kills=0
-for i in $(seq 40); do
+for _ in $(seq 40); do
     "$MIXLAW" synth --quiet --recipe hq --generator "$slow" --out "$T/k" --in-flight 6 "$T/pages.jsonl" >"$T/k.json" 2>"$T/k.err" &
     pid=$!
     sleep "0.$((RANDOM % 25 + 2))"
@@ -137,7 +138,7 @@ MIXLAW_API_KEY=sk-very-secret synth --generator "$url" --out "$T/refuse" >/dev/n
 grep -q "API_KEY" "$T/err" || bad "refused key: $(cat "$T/err")"
 grep -q secret "$T/err" && bad "the key is shown: $(cat "$T/err")"
 synth --generator "http://127.0.0.1:9" --out "$T/none" >/dev/null 2>"$T/err" && bad "no server"
-[ $(wc -l <"$T/err") = 1 ] || bad "no server: $(cat "$T/err")"
+[ "$(wc -l <"$T/err")" = 1 ] || bad "no server: $(cat "$T/err")"
 
 # Controls: the pieces whose answers were kept, as they are, and shuffled.
 "$MIXLAW" synth --quiet --recipe copy --like "$T/a" --out "$T/copy" "$T/pages.jsonl" >"$T/copy.json" || bad "copy"
