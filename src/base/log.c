@@ -28,7 +28,7 @@ enum log_level log_get_level(void)
     return level;
 }
 
-static void say(const char *prefix, const char *fmt, va_list ap)
+static void PRINTF_LIKE(2, 0) say(const char *prefix, const char *fmt, va_list ap)
 {
     struct strbuf b = { 0 };
     char text[2048];
