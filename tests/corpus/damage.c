@@ -188,7 +188,7 @@ static void test_jsonl_lines(void)
     str_release(&deep);
 }
 
-static uint64_t peak_kib(void)
+static UNUSED uint64_t peak_kib(void)
 {
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
