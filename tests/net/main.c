@@ -36,10 +36,13 @@ static void server_start(void)
     close(to[0]);
     close(from[1]);
     server_in = to[1];
+    /* Up to the end of the line: an unbuffered Python writes it apart, and dies of a closed pipe. */
     char line[32] = "";
-    ssize_t n = read(from[0], line, sizeof line - 1);
+    size_t n = 0;
+    while (n + 1 < sizeof line && !strchr(line, '\n') && read(from[0], line + n, 1) == 1)
+        n++;
     close(from[0]);
-    port = n > 0 ? atoi(line) : 0;
+    port = atoi(line);
 }
 
 static const char *url(const char *path)
