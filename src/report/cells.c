@@ -49,6 +49,25 @@ static const char *text_at(char *const *col, size_t row)
     return col ? col[row] : "";
 }
 
+/* A branch's wall_s counts its trunk up to where it leaves, but the trunk was trained once: only the
+ * longest run of a trunk pays for it, the others for their own cool-down, this share of their budget. */
+#define BRANCH_SHARE 0.2
+
+static void share_trunks(struct input *in)
+{
+    for (size_t i = 0; i < in->n_run; i++) {
+        struct input_run *r = &in->run[i];
+        const char *slash = strrchr(r->run_id, '/');
+        r->own_s = r->wall_s;
+        for (size_t k = 0; slash && k < in->n_run; k++)
+            if (in->run[k].d > r->d &&
+                strncmp(in->run[k].run_id, r->run_id, (size_t)(slash + 1 - r->run_id)) == 0) {
+                r->own_s = BRANCH_SHARE * r->wall_s;
+                break;
+            }
+    }
+}
+
 static void read_rows(struct input *in)
 {
     const struct table *t = &in->table;
@@ -81,6 +100,7 @@ static void read_rows(struct input *in)
         r->cell = SIZE_MAX;
         in->n_diverged += r->diverged;
     }
+    share_trunks(in);
 }
 
 static struct input_cell cell_of(const struct input_run *r)

@@ -560,8 +560,8 @@ static bool fill_cost(const struct input *in, const struct curves *c, struct js 
     for (size_t k = 0; k < js_len(sizes); k++) {
         double sum = 0, n = js_as_real(js_at(sizes, k), NAN);
         for (size_t i = 0; i < in->n_run; i++)
-            if (in->run[i].n == n && isfinite(in->run[i].wall_s))
-                sum += in->run[i].wall_s;
+            if (in->run[i].n == n && isfinite(in->run[i].own_s))
+                sum += in->run[i].own_s;
         char size[UNITS_MAX];
         struct strbuf name = { 0 };
         str_printf(&name, "train N = %s", count_text(size, n));

@@ -33,6 +33,7 @@ struct input_stage {
 struct input_run {
     const char *run_id, *arm, *kind;
     double share, n, d, loss, bpb, wall_s; /* NAN where missing; n without embeddings if known */
+    double own_s; /* wall_s without what a longer run of its trunk pays for */
     double seed;
     bool diverged;
     size_t cell;

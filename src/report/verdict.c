@@ -116,15 +116,16 @@ static void add_cost(struct verdict *v, const struct input *in)
         tokens += js_get_real(input_counts(&in->kind[i]), "tokens_out", 0);
     }
     for (size_t i = 0; i < in->n_run; i++)
-        if (isfinite(in->run[i].wall_s))
-            train_s += in->run[i].wall_s;
+        if (isfinite(in->run[i].own_s))
+            train_s += in->run[i].own_s;
     if (generate_s == 0 && train_s == 0)
         return;
     struct strbuf *text = line(v, "Cost");
     if (generate_s > 0)
         str_printf(text, "generation %s for %s tokens; ", units_time(a, generate_s),
                    count_text(b, tokens));
-    str_printf(text, "training %s in %zu runs", units_time(a, train_s), in->n_run);
+    str_printf(text, "training about %s of one process in %zu runs", units_time(a, train_s),
+               in->n_run);
 }
 
 /* Whether each control came out as it must, which is what makes the rest believable. */
