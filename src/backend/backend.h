@@ -16,7 +16,8 @@
  * threads; the same calls give the same bytes with 1 or N.
  *
  * Backends: cpu (kernels for AVX-512, AVX2 or plain C, chosen at run time; MIXLAW_ISA forces one), ref
- * (plain loops, slow: the oracle that every other backend is tested against), cuda (a stub here).
+ * (plain loops, slow: the oracle that every other backend is tested against), cuda (not built yet: its
+ * open says ST_UNSUPPORTED).
  *
  * Threads: one thread at a time uses a backend; it may use many inside.
  */

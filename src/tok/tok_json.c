@@ -72,7 +72,7 @@ static enum st read_splitter(const struct js *pre, enum splitter *out, struct er
     return st;
 }
 
-/* What would change ids and is not implemented. */
+/* Refuses, by name, whatever would change ids and is not supported here. */
 static enum st refuse_others(const struct js *root, const struct js *model, struct err *err)
 {
     const char *type = js_get_text(model, "type", "BPE");
