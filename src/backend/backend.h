@@ -45,6 +45,9 @@ struct weight; /* a matrix [n_out, n_in] with the device's layouts of it */
 
 struct attn_shape {
     int batch, seq_len, n_head, n_kv_head, d_head;
+    /* U32 [n_tok]: the first position of its sequence that a token sees, never falling within a sequence;
+     * how documents and sliding windows are kept apart. None: all see from 0 on. */
+    struct tensor first;
 };
 
 struct adamw_step {
@@ -88,6 +91,9 @@ struct backend_ops {
     void (*linear_dgrad)(struct backend *b, struct tensor dx, struct tensor dy,
                          const struct weight *w);
     void (*linear_wgrad)(struct backend *b, struct tensor dw, struct tensor dy, struct tensor x);
+    /* out[n, d] = from[n, d] + bias[d], from: none or a tensor; dbias[d] += sums over rows of dy[n, d] */
+    void (*bias)(struct backend *b, struct tensor out, struct tensor from, struct tensor bias);
+    void (*bias_bwd)(struct backend *b, struct tensor dbias, struct tensor dy);
     /* out[n, ff] = silu(gu[:, :ff]) * gu[:, ff:]; backward gives the forward's result again in act; dgu may be gu */
     void (*swiglu)(struct backend *b, struct tensor out, struct tensor gu);
     void (*swiglu_bwd)(struct backend *b, struct tensor dgu, struct tensor act, struct tensor dout,
@@ -98,12 +104,13 @@ struct backend_ops {
     void (*attn_bwd)(struct backend *b, struct tensor dqkv, struct tensor dout, struct tensor qkv,
                      struct tensor out, struct tensor lse, struct tensor rope, struct attn_shape s);
     /* losses[n] in nats of target[n] under logits h[n, d] w'; logits are never stored whole. The second form
-     * also gives dh[n, d] and adds to dw[vocab, d] the gradients of scale * sum of losses. */
+     * also gives dh[n, d] and adds to dw[vocab, d] the gradients of scale * sum of (losses + z_loss * lse^2),
+     * lse being the log of the sum of the exponentials: z_loss holds it near 0. losses come without it. */
     void (*head_loss)(struct backend *b, struct tensor losses, struct tensor h,
                       const struct weight *w, struct tensor target);
     void (*head_loss_bwd)(struct backend *b, struct tensor losses, struct tensor dh,
                           struct tensor dw, struct tensor h, const struct weight *w,
-                          struct tensor target, float scale);
+                          struct tensor target, float scale, float z_loss);
     /* out[1] (F64) = sum of squares of x; adamw reads it for clipping and clears g */
     void (*sumsq)(struct backend *b, struct tensor out, struct tensor x);
     void (*adamw)(struct backend *b, struct tensor p, struct tensor g, struct tensor m,

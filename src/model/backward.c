@@ -62,7 +62,7 @@ static void chunk(struct model *m, int n_seq, int seq_len, float scale)
     forward_layers(m, n_seq, seq_len);
     op->head_loss_bwd(b, tensor_part(a->losses, 0, n, 0), dh,
                       model_view(m, m->g, params_head(p, &m->conf)), rows(a->h, n), m->head,
-                      tensor_part(a->target, 0, n, 0), scale);
+                      tensor_part(a->target, 0, n, 0), scale, 0);
     op->zero(b, dx);
     op->rmsnorm_bwd(b, dx, model_view(m, m->g, norm), dh, act_x(m, m->conf.n_layer, n),
                     model_view(m, m->p, norm), (float)m->conf.norm_eps);

@@ -18,7 +18,8 @@ int chunk_seqs(int batch, int seq_len)
 
 struct attn_shape attn_shape_of(const struct model *m, int n_seq, int seq_len)
 {
-    return (struct attn_shape){ n_seq, seq_len, m->conf.n_head, m->conf.n_kv_head, m->conf.d_head };
+    return (struct attn_shape){ n_seq,          seq_len,    m->conf.n_head, m->conf.n_kv_head,
+                                m->conf.d_head, tensor_none };
 }
 
 struct tensor act_rows(const struct model *m, struct tensor t, int slot, size_t n_tok)

@@ -65,7 +65,7 @@ struct shape {
     int n_seq, seq_len, n_head, n_kv_head, d_head, d_model, d_ff, vocab;
 };
 
-enum { MAX_OUT = 32 };
+enum { MAX_OUT = 48 };
 struct outputs {
     struct {
         const char *name;
@@ -144,6 +144,12 @@ static void run_rows(struct backend *b, const struct shape *s, struct outputs *o
     op->swiglu_bwd(b, gu, act, dact, gu);
     keep(o, b, "swiglu dgu", gu);
     keep(o, b, "swiglu act", act);
+    op->bias(b, out, x, g);
+    keep(o, b, "bias", out);
+    op->bias(b, out, tensor_none, g);
+    keep(o, b, "bias alone", out);
+    op->bias_bwd(b, dg, dy);
+    keep(o, b, "bias_bwd", dg);
     op->embed(b, out, table, tok);
     keep(o, b, "embed", out);
     op->embed_bwd(b, table, dy, tok);
@@ -178,10 +184,15 @@ static void run_products(struct backend *b, const struct shape *s, struct output
     keep(o, b, "linear_wgrad", dw);
     op->head_loss(b, losses, x, hh, target);
     keep(o, b, "head_loss", losses);
-    op->head_loss_bwd(b, losses, dx, dhead, x, hh, target, 0.01f);
+    op->head_loss_bwd(b, losses, dx, dhead, x, hh, target, 0.01f, 0);
     keep(o, b, "head_loss_bwd losses", losses);
     keep(o, b, "head_loss_bwd dh", dx);
     keep(o, b, "head_loss_bwd dw", dhead);
+    op->zero(b, dhead);
+    op->head_loss_bwd(b, losses, dx, dhead, x, hh, target, 0.01f, 0.05f);
+    keep(o, b, "z_loss losses", losses);
+    keep(o, b, "z_loss dh", dx);
+    keep(o, b, "z_loss dw", dhead);
     op->weight_free(b, h);
     op->weight_free(b, hh);
     struct tensor all[] = { x, w, y, from, dx, dw, head, dhead, losses, target };
@@ -204,22 +215,49 @@ static struct tensor rope_table(struct backend *b, int seq_len, int d_head)
     return t;
 }
 
+/* What each token sees first: documents of random lengths, and no more than a window back. */
+static struct tensor first_keys(struct backend *b, const struct shape *s, uint32_t window)
+{
+    struct tensor t = tensor_1d(DTYPE_U32, (size_t)(s->n_seq * s->seq_len));
+    struct err err;
+    struct rng r;
+    rng_init(&r, 4, "documents", (uint64_t)s->seq_len);
+    uint32_t *first = NEW_ARRAY(uint32_t, t.dim[0]), doc = 0;
+    for (int i = 0; i < s->n_seq * s->seq_len; i++) {
+        uint32_t at = (uint32_t)(i % s->seq_len);
+        doc = at == 0 ? 0 : rng_below(&r, 40) == 0 ? at : doc;
+        first[i] = at >= doc + window ? at - window + 1 : doc;
+    }
+    if (b->ops->alloc(b, &t, &err) < 0)
+        abort();
+    b->ops->upload(b, t, first);
+    free(first);
+    return t;
+}
+
 static void run_attn(struct backend *b, const struct shape *s, struct outputs *o)
 {
     const struct backend_ops *op = b->ops;
     size_t n = (size_t)(s->n_seq * s->seq_len), h = (size_t)s->n_head,
            width = h * (size_t)s->d_head,
            qkv_width = width + 2 * (size_t)(s->n_kv_head * s->d_head);
-    struct attn_shape a = { s->n_seq, s->seq_len, s->n_head, s->n_kv_head, s->d_head };
-    struct tensor qkv = random_tensor(b, n, qkv_width, "qkv", 1), out = make(b, n, width, NULL),
-                  lse = make(b, n, h, NULL), dout = random_tensor(b, n, width, "dout", 1),
-                  dqkv = make(b, n, qkv_width, NULL), rope = rope_table(b, s->seq_len, s->d_head);
+    struct attn_shape a = { s->n_seq, s->seq_len, s->n_head, s->n_kv_head, s->d_head, tensor_none };
+    struct tensor first = first_keys(b, s, 50), qkv = random_tensor(b, n, qkv_width, "qkv", 1),
+                  out = make(b, n, width, NULL), lse = make(b, n, h, NULL),
+                  dout = random_tensor(b, n, width, "dout", 1), dqkv = make(b, n, qkv_width, NULL),
+                  rope = rope_table(b, s->seq_len, s->d_head);
     op->attn(b, out, lse, qkv, rope, a);
     keep(o, b, "attn", out);
     keep(o, b, "attn lse", lse);
     op->attn_bwd(b, dqkv, dout, qkv, out, lse, rope, a);
     keep(o, b, "attn_bwd", dqkv);
-    struct tensor all[] = { qkv, out, lse, dout, dqkv, rope };
+    a.first = first;
+    op->attn(b, out, lse, qkv, rope, a);
+    keep(o, b, "masked attn", out);
+    keep(o, b, "masked attn lse", lse);
+    op->attn_bwd(b, dqkv, dout, qkv, out, lse, rope, a);
+    keep(o, b, "masked attn_bwd", dqkv);
+    struct tensor all[] = { first, qkv, out, lse, dout, dqkv, rope };
     for (size_t i = 0; i < N_OF(all); i++)
         op->free(b, &all[i]);
 }
@@ -421,7 +459,7 @@ static void test_finite_differences(void)
     struct backend *b;
     struct err err = { "" };
     NEED(backend_open(&b, "ref", 1, PRECISION_FP32, &err) == ST_OK, "%s", err.msg);
-    struct attn_shape a = { 1, 7, 4, 2, 6 };
+    struct attn_shape a = { 1, 7, 4, 2, 6, tensor_none };
     size_t n = 7;
     float *weight = random_values(n * 48, "weight", 1);
     struct probe p = { b,
@@ -435,6 +473,15 @@ static void test_finite_differences(void)
     forward_attn(&p);
     b->ops->attn_bwd(b, grad, dout, p.x, p.out, p.lse, p.rope, a);
     check_gradient(&p, grad, forward_attn, "attn");
+    static const uint32_t first[] = { 0, 0, 0, 3, 3, 3, 4 };
+    struct tensor see = tensor_1d(DTYPE_U32, 7);
+    NEED(b->ops->alloc(b, &see, &err) == ST_OK, "%s", err.msg);
+    b->ops->upload(b, see, first);
+    p.a.first = see;
+    forward_attn(&p);
+    b->ops->attn_bwd(b, grad, dout, p.x, p.out, p.lse, p.rope, p.a);
+    check_gradient(&p, grad, forward_attn, "masked attn");
+    b->ops->free(b, &see);
     struct tensor act = make(b, n, 24, NULL);
     b->ops->swiglu_bwd(b, grad, act, dout, p.x);
     check_gradient(&p, grad, forward_swiglu, "swiglu");

@@ -11,6 +11,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "backend/cpu/host.h"
+
 enum { TILES = 16 };
 
 struct attn_job {
@@ -21,6 +23,7 @@ struct attn_job {
     float *out, *lse; /* forward writes, backward reads */
     float *dqkv;
     const float *dout;
+    const uint32_t *first; /* a token's first visible key; NULL: 0 */
 };
 
 static size_t round_up(size_t n, size_t to)
@@ -103,12 +106,25 @@ static void unrotate(const struct attn_job *j, const struct work *w, const float
                    j->sin + (size_t)t * half, w->d, -1, scale);
 }
 
-/* dst[r][key] = a[r] . column key of the panels, for keys up to each tile's last row. */
+/* The first key that row r of the sequence sees. */
+static int first_key(const struct attn_job *j, const struct work *w, int r)
+{
+    return j->first ? (int)j->first[w->batch * w->T + r] : 0;
+}
+
+/* Keys before which no row of a block looks, on a border of tiles: products over keys begin here. A row
+ * that sees less has zeros up to its own first key. */
+static int block_first(const struct kernels *k, int first)
+{
+    return first / k->nr * k->nr / k->mr * k->mr;
+}
+
+/* dst[r][key] = a[r] . column key of the panels, for keys from k0 up to each tile's last row. */
 static void scores(const struct kernels *k, const struct work *w, float *dst, const float *a,
-                   size_t ld_a, const float *cols, int q0, int q1)
+                   size_t ld_a, const float *cols, int k0, int q0, int q1)
 {
     struct tile t = { .nr = k->nr, .kc = w->d, .a_rs = ld_a, .a_cs = 1, .ldc = w->lds };
-    for (int key = 0; key < q1; key += k->nr) {
+    for (int key = k0 / k->nr * k->nr; key < q1; key += k->nr) {
         int first = key > q0 ? (key - q0) / k->mr * k->mr : 0;
         t.b = cols + (size_t)key * (size_t)w->d;
         for (int r = first; r < q1 - q0; r += k->mr) {
@@ -120,33 +136,33 @@ static void scores(const struct kernels *k, const struct work *w, float *dst, co
     }
 }
 
-/* out[r] = p[r] . rows of the panels, over keys up to each tile's last row. */
+/* out[r] = p[r] . rows of the panels, over keys from k0 up to each tile's last row. */
 static void mix(const struct kernels *k, const struct work *w, float *out, size_t ld_out,
-                const float *p, const float *rows, int q0, int q1)
+                const float *p, const float *rows, int k0, int q0, int q1)
 {
     struct tile t = { .a_rs = w->lds, .a_cs = 1, .ldc = ld_out };
     for (int col = 0; col < w->d; col += k->nr) {
         t.nr = w->d - col < k->nr ? w->d - col : k->nr;
-        t.b = rows + (size_t)col * (size_t)w->T;
+        t.b = rows + (size_t)col * (size_t)w->T + (size_t)k0 * (size_t)k->nr;
         for (int r = 0; r < q1 - q0; r += k->mr) {
             t.mr = q1 - q0 - r < k->mr ? q1 - q0 - r : k->mr;
-            t.kc = q0 + r + t.mr;
-            t.a = p + (size_t)r * w->lds;
+            t.kc = q0 + r + t.mr - k0;
+            t.a = p + (size_t)r * w->lds + k0;
             t.c = out + (size_t)r * ld_out + col;
             k->tile_rows(&t);
         }
     }
 }
 
-/* acc[key] += sum over rows r of the block with key <= r of p[r][key] * row r of the panel. */
+/* acc[key] += sum over rows r of the block with k0 <= key <= r of p[r][key] * row r of the panel. */
 static void gather(const struct kernels *k, const struct work *w, float *acc, const float *p,
-                   const float *panel, int q0, int q1)
+                   const float *panel, int k0, int q0, int q1)
 {
     struct tile t = { .a_rs = 1, .a_cs = w->lds, .ldc = (size_t)w->d, .ld_from = (size_t)w->d };
     for (int col = 0; col < w->d; col += k->nr) {
         t.nr = w->d - col < k->nr ? w->d - col : k->nr;
         const float *b = panel + (size_t)col * (size_t)(q1 - q0);
-        for (int key = 0; key < q1; key += k->mr) {
+        for (int key = k0; key < q1; key += k->mr) {
             int first = key > q0 ? key - q0 : 0;
             t.mr = q1 - key < k->mr ? q1 - key : k->mr;
             t.kc = q1 - q0 - first;
@@ -159,9 +175,11 @@ static void gather(const struct kernels *k, const struct work *w, float *acc, co
     }
 }
 
-/* Tiles read a row's scores to the end of its diagonal tile: zeros from n on. */
-static void clear_tail(const struct kernels *k, float *row, int n)
+/* Tiles read a row's scores from the block's first key to the end of its diagonal tile: zeros before the row's
+ * own first key, and from n on. */
+static void clear_ends(const struct kernels *k, float *row, int k0, int first, int n)
 {
+    memset(row + k0, 0, (size_t)(first - k0) * sizeof *row);
     size_t end = round_up((size_t)n, (size_t)k->mr);
     memset(row + n, 0, (end - (size_t)n) * sizeof *row);
 }
@@ -200,14 +218,16 @@ static void fwd_item(void *arg, size_t item, int thread)
             float *out = j->out + (first + (size_t)q0) * w.ld_out + head * d, *p = w.p;
             float inv[TILES * 16];
             rotate(j, &w, w.q, head * d, q0, q1, 1.0f / sqrtf((float)w.d));
-            scores(k, &w, w.p, w.q, d, w.k_cols, q0, q1);
+            int k0 = block_first(k, first_key(j, &w, q0));
+            scores(k, &w, w.p, w.q, d, w.k_cols, k0, q0, q1);
             for (int r = q0; r < q1; r++, p += w.lds) {
-                float max, sum = k->softmax_exp(p, r + 1, &max);
-                clear_tail(k, p, r + 1);
+                int at = first_key(j, &w, r);
+                float max, sum = k->softmax_exp(p + at, r + 1 - at, &max);
+                clear_ends(k, p, k0, at, r + 1);
                 inv[r - q0] = 1.0f / sum;
                 j->lse[(first + (size_t)r) * n_head + head] = max + logf(sum);
             }
-            mix(k, &w, out, w.ld_out, w.p, w.v_rows, q0, q1);
+            mix(k, &w, out, w.ld_out, w.p, w.v_rows, k0, q0, q1);
             for (int r = 0; r < q1 - q0; r++)
                 k->scale(out + (size_t)r * w.ld_out, inv[r], w.d);
         }
@@ -231,22 +251,24 @@ static void bwd_item(void *arg, size_t item, int thread)
             size_t at = (first + (size_t)q0) * w.ld_out + head * d;
             const float *dout = j->dout + at, *out = j->out + at;
             rotate(j, &w, w.q, head * d, q0, q1, scale);
-            scores(k, &w, w.p, w.q, d, w.k_cols, q0, q1);
-            scores(k, &w, w.dp, dout, w.ld_out, w.v_cols, q0, q1);
+            int k0 = block_first(k, first_key(j, &w, q0));
+            scores(k, &w, w.p, w.q, d, w.k_cols, k0, q0, q1);
+            scores(k, &w, w.dp, dout, w.ld_out, w.v_cols, k0, q0, q1);
             for (int r = q0; r < q1; r++) {
                 size_t i = (size_t)(r - q0);
                 float *p = w.p + i * w.lds, *dp = w.dp + i * w.lds;
-                k->exp_shift(p, r + 1, j->lse[(first + (size_t)r) * n_head + head]);
+                int from = first_key(j, &w, r), n = r + 1 - from;
+                k->exp_shift(p + from, n, j->lse[(first + (size_t)r) * n_head + head]);
                 float delta = k->dot(dout + i * w.ld_out, out + i * w.ld_out, w.d);
-                k->softmax_bwd(dp, p, dp, delta, r + 1);
-                clear_tail(k, p, r + 1);
-                clear_tail(k, dp, r + 1);
+                k->softmax_bwd(dp + from, p + from, dp + from, delta, n);
+                clear_ends(k, p, k0, from, r + 1);
+                clear_ends(k, dp, k0, from, r + 1);
             }
             k->pack_rows(w.do_panel, dout, w.ld_out, q1 - q0, w.d);
-            gather(k, &w, w.dv, w.p, w.do_panel, q0, q1);
+            gather(k, &w, w.dv, w.p, w.do_panel, k0, q0, q1);
             k->pack_rows(w.q_panel, w.q, d, q1 - q0, w.d);
-            gather(k, &w, w.dk, w.dp, w.q_panel, q0, q1);
-            mix(k, &w, w.dq, d, w.dp, w.k_rows, q0, q1);
+            gather(k, &w, w.dk, w.dp, w.q_panel, k0, q0, q1);
+            mix(k, &w, w.dq, d, w.dp, w.k_rows, k0, q0, q1);
             unrotate(j, &w, w.dq, head * d, q0, q1, scale);
         }
     }
@@ -261,6 +283,7 @@ void attn_fwd(struct cpu *c, float *out, float *lse, const float *qkv, const flo
               const float *sin, struct attn_shape s)
 {
     struct attn_job j = { .k = c->k, .cpu = c, .s = s, .qkv = qkv, .cos = cos, .sin = sin };
+    j.first = host_u32(s.first);
     j.out = out;
     j.lse = lse;
     pool_run(c->pool, (size_t)s.batch * (size_t)s.n_kv_head, fwd_item, &j);
@@ -270,6 +293,7 @@ void attn_bwd(struct cpu *c, float *dqkv, const float *dout, const float *qkv, c
               const float *lse, const float *cos, const float *sin, struct attn_shape s)
 {
     struct attn_job j = { .k = c->k, .cpu = c, .s = s, .qkv = qkv, .cos = cos, .sin = sin };
+    j.first = host_u32(s.first);
     j.out = (float *)out; /* backward only reads them */
     j.lse = (float *)lse;
     j.dqkv = dqkv;

@@ -20,7 +20,7 @@ struct loss_job {
     const uint32_t *target;
     int n, vocab;
     bool gradients;
-    float scale;
+    float scale, z_loss;
 };
 
 static void loss_item(void *arg, size_t item, int thread)
@@ -32,17 +32,18 @@ static void loss_item(void *arg, size_t item, int thread)
         uint32_t t = j->target[r];
         assert(t < (uint32_t)j->vocab);
         float right = l[t], sum = j->k->softmax_exp(l, j->vocab, &max);
-        j->losses[r] = logf(sum) + max - right;
+        float lse = logf(sum) + max;
+        j->losses[r] = lse - right;
         if (!j->gradients)
             continue;
-        j->k->scale(l, j->scale / sum, j->vocab);
+        j->k->scale(l, j->scale / sum * (1 + 2 * j->z_loss * lse), j->vocab);
         l[t] -= j->scale;
     }
 }
 
 void head_loss(struct cpu *c, float *losses, float *dh, float *dw, const float *h, int n,
                const struct packed *head, const struct packed *head_t, const uint32_t *target,
-               float scale)
+               float scale, float z_loss)
 {
     size_t d = (size_t)head->n_in, vocab = (size_t)head->n_out;
     int chunk = chunk_rows(head->n_in);
@@ -58,7 +59,8 @@ void head_loss(struct cpu *c, float *losses, float *dh, float *dw, const float *
                               .n = rows,
                               .vocab = head->n_out,
                               .gradients = dh != NULL,
-                              .scale = scale };
+                              .scale = scale,
+                              .z_loss = z_loss };
         pool_run(c->pool, (size_t)((rows + ITEM_ROWS - 1) / ITEM_ROWS), loss_item, &j);
         if (!dh)
             continue;

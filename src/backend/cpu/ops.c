@@ -185,6 +185,53 @@ static void linear_wgrad(struct backend *b, struct tensor dw, struct tensor dy, 
                   (int)x.dim[0], (int)dw.dim[0], (int)dw.dim[1]);
 }
 
+/* Rows of from (or zeros) with the bias added. */
+static void bias_item(void *arg, size_t item, int thread)
+{
+    const struct row_job *j = arg;
+    (void)thread;
+    FOR_ROWS(r)
+    {
+        float *out = j->out + r * j->d;
+        const float *from = j->x ? j->x + r * j->d : NULL;
+        for (size_t i = 0; i < j->d; i++)
+            out[i] = (from ? from[i] : 0) + j->g[i];
+    }
+}
+
+static void bias(struct backend *b, struct tensor out, struct tensor from, struct tensor add)
+{
+    struct cpu *c = cpu_of(b);
+    struct row_job j = { .k = c->k,
+                         .n = out.dim[0],
+                         .d = out.dim[1],
+                         .out = host_f32(out),
+                         .x = host_f32(from),
+                         .g = host_f32(add) };
+    pool_run(c->pool, n_items(j.n, ROWS), bias_item, &j);
+}
+
+static void bias_bwd_item(void *arg, size_t item, int thread)
+{
+    const struct row_job *j = arg;
+    (void)thread;
+    float *sum = j->out + item * j->d;
+    memset(sum, 0, j->d * sizeof *sum);
+    FOR_ROWS(r)
+    j->k->add(sum, j->x + r * j->d, j->d);
+}
+
+static void bias_bwd(struct backend *b, struct tensor dbias, struct tensor dy)
+{
+    struct cpu *c = cpu_of(b);
+    struct row_job j = { .k = c->k, .n = dy.dim[0], .d = dy.dim[1], .x = host_f32(dy) };
+    size_t n = n_items(j.n, ROWS);
+    j.out = cpu_shared(c, SHARED_A, n * j.d);
+    pool_run(c->pool, n, bias_bwd_item, &j);
+    for (size_t i = 0; i < n; i++)
+        c->k->add(host_f32(dbias), j.out + i * j.d, j.d);
+}
+
 static void swiglu_item(void *arg, size_t item, int thread)
 {
     const struct row_job *j = arg;
@@ -249,15 +296,16 @@ static void loss_only(struct backend *b, struct tensor losses, struct tensor h,
                       const struct weight *w, struct tensor target)
 {
     head_loss(cpu_of(b), host_f32(losses), NULL, NULL, host_f32(h), (int)h.dim[0], &w->fwd, NULL,
-              host_u32(target), 0);
+              host_u32(target), 0, 0);
 }
 
 static void loss_bwd(struct backend *b, struct tensor losses, struct tensor dh, struct tensor dw,
-                     struct tensor h, const struct weight *w, struct tensor target, float scale)
+                     struct tensor h, const struct weight *w, struct tensor target, float scale,
+                     float z_loss)
 {
     assert(w->bwd.panels);
     head_loss(cpu_of(b), host_f32(losses), host_f32(dh), host_f32(dw), host_f32(h), (int)h.dim[0],
-              &w->fwd, &w->bwd, host_u32(target), scale);
+              &w->fwd, &w->bwd, host_u32(target), scale, z_loss);
 }
 
 struct span_job {
@@ -333,6 +381,8 @@ static const struct backend_ops ops = {
     .linear = linear,
     .linear_dgrad = linear_dgrad,
     .linear_wgrad = linear_wgrad,
+    .bias = bias,
+    .bias_bwd = bias_bwd,
     .swiglu = swiglu,
     .swiglu_bwd = swiglu_bwd,
     .attn = attn,

@@ -150,6 +150,25 @@ static void linear_wgrad(struct backend *b, struct tensor dw, struct tensor dy, 
         }
 }
 
+static void bias(struct backend *b, struct tensor out, struct tensor from, struct tensor bias)
+{
+    (void)b;
+    size_t d = out.dim[1];
+    for (size_t i = 0; i < tensor_n(out); i++)
+        host_f32(out)[i] = (from.buf ? host_f32(from)[i] : 0) + host_f32(bias)[i % d];
+}
+
+static void bias_bwd(struct backend *b, struct tensor dbias, struct tensor dy)
+{
+    (void)b;
+    for (size_t j = 0; j < dy.dim[1]; j++) {
+        double sum = (double)host_f32(dbias)[j];
+        for (size_t i = 0; i < dy.dim[0]; i++)
+            sum += (double)host_f32(dy)[i * dy.dim[1] + j];
+        host_f32(dbias)[j] = (float)sum;
+    }
+}
+
 static void swiglu(struct backend *b, struct tensor out, struct tensor gu)
 {
     (void)b;
@@ -236,20 +255,26 @@ static void head_load(struct head_work *w, const float *qkv, struct tensor rope,
     head_rows(w->v, qkv, rope, s, batch, s.n_head + s.n_kv_head + kv, false);
 }
 
-/* Probabilities of query t over keys 0..t in w->p; returns the log of the sum. */
-static double attend(struct head_work *w, size_t t, size_t d)
+/* The first key that token t of a sequence sees. */
+static size_t first_key(struct attn_shape s, int batch, size_t t)
+{
+    return s.first.buf ? host_u32(s.first)[(size_t)batch * (size_t)s.seq_len + t] : 0;
+}
+
+/* Probabilities of query t over keys from..t in w->p; returns the log of the sum. */
+static double attend(struct head_work *w, size_t from, size_t t, size_t d)
 {
     double max = -HUGE_VAL, sum = 0;
-    for (size_t j = 0; j <= t; j++) {
+    for (size_t j = from; j <= t; j++) {
         double dot = 0;
         for (size_t i = 0; i < d; i++)
             dot += w->q[t * d + i] * w->k[j * d + i];
         w->p[j] = dot / sqrt((double)d);
         max = w->p[j] > max ? w->p[j] : max;
     }
-    for (size_t j = 0; j <= t; j++)
+    for (size_t j = from; j <= t; j++)
         sum += w->p[j] = exp(w->p[j] - max);
-    for (size_t j = 0; j <= t; j++)
+    for (size_t j = from; j <= t; j++)
         w->p[j] /= sum;
     return max + log(sum);
 }
@@ -265,11 +290,12 @@ static void attn(struct backend *b, struct tensor out, struct tensor lse, struct
         for (int head = 0; head < s.n_head; head++) {
             head_load(&w, host_f32(qkv), rope, s, batch, head);
             for (size_t t = 0; t < T; t++) {
-                size_t row = ((size_t)batch * T + t) * h + (size_t)head;
-                host_f32(lse)[row] = (float)attend(&w, t, d);
+                size_t row = ((size_t)batch * T + t) * h + (size_t)head,
+                       from = first_key(s, batch, t);
+                host_f32(lse)[row] = (float)attend(&w, from, t, d);
                 for (size_t i = 0; i < d; i++) {
                     double sum = 0;
-                    for (size_t j = 0; j <= t; j++)
+                    for (size_t j = from; j <= t; j++)
                         sum += w.p[j] * w.v[j * d + i];
                     host_f32(out)[row * d + i] = (float)sum;
                 }
@@ -278,14 +304,14 @@ static void attn(struct backend *b, struct tensor out, struct tensor lse, struct
     free(w.all);
 }
 
-static void attn_row_bwd(struct head_work *w, const float *dout, size_t t, size_t d)
+static void attn_row_bwd(struct head_work *w, const float *dout, size_t from, size_t t, size_t d)
 {
     double delta = 0, scale = 1 / sqrt((double)d);
-    attend(w, t, d);
-    for (size_t j = 0; j <= t; j++)
+    attend(w, from, t, d);
+    for (size_t j = from; j <= t; j++)
         for (size_t i = 0; i < d; i++)
             delta += w->p[j] * w->v[j * d + i] * (double)dout[i];
-    for (size_t j = 0; j <= t; j++) {
+    for (size_t j = from; j <= t; j++) {
         double dp = 0;
         for (size_t i = 0; i < d; i++) {
             dp += (double)dout[i] * w->v[j * d + i];
@@ -315,7 +341,7 @@ static void attn_bwd(struct backend *b, struct tensor dqkv, struct tensor dout, 
             memset(w.dq, 0, 3 * T * d * sizeof *w.dq); /* dq, dk, dv lie together */
             for (size_t t = 0; t < T; t++)
                 attn_row_bwd(&w, host_f32(dout) + (((size_t)batch * T + t) * h + (size_t)head) * d,
-                             t, d);
+                             first_key(s, batch, t), t, d);
             head_rows_bwd(host_f32(dqkv), w.dq, rope, s, batch, head, true);
             head_rows_bwd(host_f32(dqkv), w.dk, rope, s, batch, s.n_head + kv, true);
             head_rows_bwd(host_f32(dqkv), w.dv, rope, s, batch, s.n_head + s.n_kv_head + kv, false);
@@ -324,7 +350,7 @@ static void attn_bwd(struct backend *b, struct tensor dqkv, struct tensor dout, 
 }
 
 static void head_any(struct backend *b, struct tensor losses, float *dh, float *dw, struct tensor h,
-                     const struct weight *w, struct tensor target, float scale)
+                     const struct weight *w, struct tensor target, float scale, float z_loss)
 {
     size_t vocab = w->w.dim[0], d = w->w.dim[1], n = h.dim[0];
     double *p = NEW_ARRAY(double, vocab);
@@ -342,11 +368,12 @@ static void head_any(struct backend *b, struct tensor losses, float *dh, float *
         double right = p[t];
         for (size_t v = 0; v < vocab; v++)
             sum += p[v] = exp(p[v] - max);
-        host_f32(losses)[r] = (float)(max + log(sum) - right);
+        double lse = max + log(sum), more = 1 + 2 * (double)z_loss * lse;
+        host_f32(losses)[r] = (float)(lse - right);
         if (!dh)
             continue;
         for (size_t v = 0; v < vocab; v++)
-            p[v] = operand(b, (float)((double)scale * (p[v] / sum - (v == t ? 1 : 0))));
+            p[v] = operand(b, (float)((double)scale * (p[v] / sum * more - (v == t ? 1 : 0))));
         for (size_t k = 0; k < d; k++) {
             double g = 0;
             for (size_t v = 0; v < vocab; v++) {
@@ -362,14 +389,14 @@ static void head_any(struct backend *b, struct tensor losses, float *dh, float *
 static void head_loss(struct backend *b, struct tensor losses, struct tensor h,
                       const struct weight *w, struct tensor target)
 {
-    head_any(b, losses, NULL, NULL, h, w, target, 0);
+    head_any(b, losses, NULL, NULL, h, w, target, 0, 0);
 }
 
 static void head_loss_bwd(struct backend *b, struct tensor losses, struct tensor dh,
                           struct tensor dw, struct tensor h, const struct weight *w,
-                          struct tensor target, float scale)
+                          struct tensor target, float scale, float z_loss)
 {
-    head_any(b, losses, host_f32(dh), host_f32(dw), h, w, target, scale);
+    head_any(b, losses, host_f32(dh), host_f32(dw), h, w, target, scale, z_loss);
 }
 
 static void sumsq(struct backend *b, struct tensor out, struct tensor x)
@@ -419,6 +446,8 @@ static const struct backend_ops ops = {
     .linear = linear,
     .linear_dgrad = linear_dgrad,
     .linear_wgrad = linear_wgrad,
+    .bias = bias,
+    .bias_bwd = bias_bwd,
     .swiglu = swiglu,
     .swiglu_bwd = swiglu_bwd,
     .attn = attn,
