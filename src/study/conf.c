@@ -50,6 +50,7 @@ static const struct field training_field[] = {
       .min = 16,
       .max = 1e9 },
     { .name = "lr", .kind = FIELD_REAL, .offset = AT(lr), .min = 1e-9, .max = 1 },
+    { .name = "sweep", .kind = FIELD_CHOICE, .choices = "auto|always|never", .offset = AT(sweep) },
     { .name = "precision",
       .kind = FIELD_CHOICE,
       .choices = "auto|fp32|bf16",
@@ -271,7 +272,22 @@ static enum st check_whole(const struct study_conf *c, const char *path, struct 
                        "'%s': give models, budgets, shares and seeds, or a time_budget by which "
                        "the plan chooses them",
                        path);
+    if (strcmp(c->sweep, "always") == 0 && c->lr > 0)
+        return err_set(err, ST_USAGE, "'%s': training: give lr or sweep: always, not both", path);
+    if (strcmp(c->sweep, "always") == 0 && c->hold_out == 0)
+        return err_set(err, ST_USAGE,
+                       "'%s': training: sweep: always needs natural text to judge rates by; give "
+                       "natural: {hold_out: 0.03}",
+                       path);
     return ST_OK;
+}
+
+bool study_conf_sweeps(const struct study_conf *c)
+{
+    if (strcmp(c->sweep, "auto") != 0)
+        return strcmp(c->sweep, "always") == 0;
+    return c->lr == 0 && c->hold_out > 0 &&
+           (c->time_budget == 0 || c->time_budget >= STUDY_SWEEP_MIN_S);
 }
 
 enum st study_conf_read(struct study_conf *c, const char *path, struct err *err)
@@ -279,6 +295,7 @@ enum st study_conf_read(struct study_conf *c, const char *path, struct err *err)
     *c = (struct study_conf){ .clean = "none",
                               .min_bytes = 200,
                               .epochs_max = 4,
+                              .sweep = "auto",
                               .precision = "auto",
                               .eval_bytes = 60000,
                               .aa = true,

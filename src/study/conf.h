@@ -46,7 +46,8 @@ struct study_conf {
     double epochs_max;  /* a source repeated more often is not planned */
 
     uint64_t seq_len, batch_tokens; /* 0: by model size */
-    double lr;                      /* 0: train's law */
+    double lr;                      /* 0: swept, or train's law */
+    const char *sweep;              /* auto, always or never */
     const char *precision;
     uint64_t eval_bytes;                  /* a domain */
     bool aa, shuffle, copy;               /* controls */
@@ -60,6 +61,11 @@ struct study_conf {
 /* Reads and checks the study file. ST_USAGE with file and line. Release in every case. */
 MUST_USE enum st study_conf_read(struct study_conf *c, const char *path, struct err *err);
 void study_conf_release(struct study_conf *c);
+
+/* Whether the learning rate is swept: `sweep: auto` does when no rate is given, text is held out to
+ * judge it by, and the time budget, if any, is at least STUDY_SWEEP_MIN_S. */
+#define STUDY_SWEEP_MIN_S 1200.0
+bool study_conf_sweeps(const struct study_conf *c);
 
 /* The resolved settings, for plan.json. */
 struct js *study_conf_json(const struct study_conf *c);

@@ -23,7 +23,7 @@ void plan_defaults(struct plan *p, const struct study_conf *c, uint64_t largest_
     p->seq_len = c->seq_len ? c->seq_len : tiny ? 256 : 512;
     p->batch_tokens = c->batch_tokens ? c->batch_tokens : tiny ? 512 : 2048;
     p->eval_bytes = c->eval_bytes;
-    p->lr = c->lr;
+    p->sweep = study_conf_sweeps(c);
 }
 
 double plan_trunk_tok(const uint64_t *budget, size_t n_budget)
@@ -55,6 +55,18 @@ static double train_seconds(const struct plan *p, const struct study_conf *c)
     for (size_t i = 0; i < p->n_model; i++)
         s += n_trunks(p, c, c->n_kind, i + 1 == p->n_model) * tok / p->rate[i];
     return s;
+}
+
+/* The sweep: two arms at the smallest and the largest size, for the smallest budget. */
+static double sweep_tok(const struct plan *p)
+{
+    return p->sweep ? 2.0 * PLAN_SWEEP_RATES * (double)p->budget[0] : 0;
+}
+
+static double sweep_seconds(const struct plan *p)
+{
+    double s = sweep_tok(p) / p->rate[0];
+    return p->n_model > 1 ? s + sweep_tok(p) / p->rate[p->n_model - 1] : s;
 }
 
 /* Seconds to make tokens enough for the largest share and budget at the allowed repetition. */
@@ -93,7 +105,8 @@ static double largest_budget(struct plan *p, const struct study_conf *c, double 
     for (int i = 0; i < 80; i++) {
         double mid = lo > 0 ? sqrt(lo * hi) : hi / 1024;
         set_budgets(p, mid, ratio);
-        if (p->budget[0] > 0 && train_seconds(p, c) + generate_seconds(p, c) <= left_s)
+        if (p->budget[0] > 0 &&
+            train_seconds(p, c) + sweep_seconds(p) + generate_seconds(p, c) <= left_s)
             lo = mid;
         else
             hi = mid;
@@ -218,6 +231,27 @@ static void warn(struct plan *p, const char *text)
     strlist_add(&p->warning, text);
 }
 
+/* A rate that is the last one tried is not known to be the best. */
+static void check_sweep(struct plan *p)
+{
+    for (size_t m = 0; m < p->n_model; m++) {
+        double lo = INFINITY, hi = 0;
+        for (size_t i = 0; i < p->n_swept; i++)
+            if (p->swept[i].n_param == p->model[m]) {
+                lo = fmin(lo, p->swept[i].lr);
+                hi = fmax(hi, p->swept[i].lr);
+            }
+        if (hi > 0 && (p->lr[m] <= lo || p->lr[m] >= hi)) {
+            char text[300], a[UNITS_MAX];
+            snprintf(text, sizeof text,
+                     "at %s parameters the best learning rate is the last one tried (%g): the grid "
+                     "may be badly trained; more steps a run, or training: {lr: ...}",
+                     units_count(a, (double)p->model[m]), p->lr[m]);
+            warn(p, text);
+        }
+    }
+}
+
 static void check_plan(struct plan *p, const struct study_conf *c)
 {
     char text[400], a[UNITS_MAX], b[UNITS_MAX];
@@ -278,7 +312,7 @@ enum st plan_finish(struct plan *p, const struct study_conf *c, struct err *err)
     enum st st = make_arms(p, c, err);
     if (st < 0)
         return st;
-    p->n_trunk = p->n_run = p->n_tok = 0;
+    p->n_trunk = p->n_run = p->n_tok = p->disk_bytes = 0;
     p->flop = 0;
     double per_trunk = plan_trunk_tok(p->budget, p->n_budget);
     for (size_t i = 0; i < p->n_model; i++) {
@@ -292,10 +326,13 @@ enum st plan_finish(struct plan *p, const struct study_conf *c, struct err *err)
                                     ((double)p->model[i] + 2 * (double)p->vocab_size * d_model));
     }
     p->n_run = p->n_trunk * p->n_budget;
-    p->train_s = train_seconds(p, c);
+    for (size_t i = 0; i < p->n_model && c->lr > 0; i++)
+        p->lr[i] = c->lr;
+    p->train_s = train_seconds(p, c) + sweep_seconds(p);
     p->smallest_effect = SEED_SD * sqrt(15.7 / (double)p->seeds);
     strlist_release(&p->warning);
     check_plan(p, c);
+    check_sweep(p);
     return ST_OK;
 }
 
@@ -336,7 +373,16 @@ struct js *plan_json(const struct plan *p, const struct study_conf *c)
     js_put_whole(out, "eval_bytes", (int64_t)p->eval_bytes);
     js_put_whole(out, "n_domain", (int64_t)p->n_domain);
     js_put_whole(out, "natural_tok", (int64_t)p->natural_tok);
-    js_put_real(out, "lr", p->lr);
+    js_put(out, "lr", reals(p->lr, p->n_model));
+    js_put_bool(out, "sweep", p->sweep);
+    js_put(out, "swept", list = js_array());
+    for (size_t i = 0; i < p->n_swept; i++) {
+        js_push(list, row = js_object());
+        js_put_whole(row, "n_param_nonemb", (int64_t)p->swept[i].n_param);
+        js_put_text(row, "arm", p->swept[i].arm);
+        js_put_real(row, "lr", p->swept[i].lr);
+        js_put_real(row, "loss", p->swept[i].loss);
+    }
     js_put_text(out, "schedule",
                 p->n_budget > 1 ? "wsd, one trunk with a cooldown branch a budget" : "wsd");
     js_put(out, "sources", list = js_array());
@@ -415,7 +461,15 @@ enum st plan_from_json(struct plan *p, const struct js *v, struct err *err)
         st = numbers(v, "budgets", p->budget, NULL, &p->n_budget, err);
     if (st == ST_OK)
         st = numbers(v, "shares", NULL, p->share, &p->n_share, err);
-    const struct js *sources = js_get(v, "sources"), *expected = js_get(v, "expected");
+    size_t n_lr = 0;
+    if (st == ST_OK)
+        st = numbers(v, "lr", NULL, p->lr, &n_lr, err);
+    if (st == ST_OK && n_lr != p->n_model)
+        st = err_set(err, ST_FORMAT, "'lr' has %zu entries for %zu models", n_lr, p->n_model);
+    const struct js *sources = js_get(v, "sources"), *expected = js_get(v, "expected"),
+                    *swept = js_get(v, "swept");
+    if (st == ST_OK && js_len(swept) > PLAN_MAX_SWEPT)
+        st = err_set(err, ST_FORMAT, "'swept' has more than %d rows", PLAN_MAX_SWEPT);
     if (st == ST_OK && js_len(sources) > N_OF(p->source))
         st = err_set(err, ST_FORMAT, "more than %zu sources", N_OF(p->source));
     if (st < 0)
@@ -427,7 +481,6 @@ enum st plan_from_json(struct plan *p, const struct js *v, struct err *err)
     p->eval_bytes = (uint64_t)js_get_whole(v, "eval_bytes", 0);
     p->n_domain = (size_t)js_get_whole(v, "n_domain", 0);
     p->natural_tok = (uint64_t)js_get_whole(v, "natural_tok", 0);
-    p->lr = js_get_real(v, "lr", 0);
     if (!p->seeds || !p->vocab_size || !p->seq_len || !p->batch_tokens)
         return err_set(err, ST_FORMAT, "seeds, vocab_size, seq_len or batch_tokens is missing");
     for (size_t i = 0; i < js_len(sources); i++) {
@@ -440,6 +493,15 @@ enum st plan_from_json(struct plan *p, const struct js *v, struct err *err)
         s->tok_per_s = js_get_real(row, "tok_per_s", 0);
         s->tok_per_page = js_get_real(row, "tok_per_page", 0);
         s->made = js_get_bool(row, "made", false);
+    }
+    p->sweep = js_get_bool(v, "sweep", false);
+    for (size_t i = 0; i < js_len(swept); i++) {
+        const struct js *row = js_at(swept, i);
+        struct plan_swept *w = &p->swept[p->n_swept++];
+        w->n_param = (uint64_t)js_get_whole(row, "n_param_nonemb", 0);
+        w->lr = js_get_real(row, "lr", NAN);
+        w->loss = js_get_real(row, "loss", NAN);
+        snprintf(w->arm, sizeof w->arm, "%s", js_get_text(row, "arm", ""));
     }
     size_t n_rate;
     st = numbers(expected, "tok_per_s", NULL, p->rate, &n_rate, err);

@@ -10,6 +10,9 @@
  * come out "cannot tell"), shuffle@SHARE (words shuffled: must come out worse), copy@SHARE (the same
  * source pages cut alike, unrewritten).
  *
+ * The learning rate belongs to the size, never to the arm: given, or swept on the smallest and the
+ * largest size (study/sweep.h), or train's own law.
+ *
  * Repetition is matched: for a share s the synthetic pool is cut to s / s_max of it, so that all
  * shares repeat it equally often.
  */
@@ -19,7 +22,12 @@
 #include "base/json.h"
 #include "study/conf.h"
 
-enum { PLAN_MIN_STEPS = 500, PLAN_MAX_ARMS = 256 };
+enum {
+    PLAN_MIN_STEPS = 500,
+    PLAN_MAX_ARMS = 256,
+    PLAN_SWEEP_RATES = 3, /* planned a size; more are tried when the best is the last */
+    PLAN_MAX_SWEPT = 64,
+};
 #define PLAN_COOLDOWN 0.2 /* share of a budget that a branch cools down for; train's default */
 
 struct plan_source { /* a pool of training text that is made: a kind or a control */
@@ -39,9 +47,19 @@ struct plan_arm {
     uint64_t first_seed;
 };
 
+/* One short run of the learning-rate sweep (study/sweep.h). */
+struct plan_swept {
+    uint64_t n_param;
+    char arm[64];
+    double lr, loss; /* nats a token on the development split; NaN: diverged */
+};
+
 struct plan {
     uint64_t vocab_size, seq_len, batch_tokens, eval_bytes, seeds;
-    double lr; /* 0: train's own law */
+    double lr[STUDY_MAX]; /* per model; 0: train's own law */
+    bool sweep;           /* rates are swept before training */
+    struct plan_swept swept[PLAN_MAX_SWEPT];
+    size_t n_swept;
     size_t n_domain;
     uint64_t natural_tok; /* tokens of the natural pool */
     uint64_t model[STUDY_MAX], budget[STUDY_MAX];

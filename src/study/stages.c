@@ -107,6 +107,18 @@ static enum st find_domains(struct study *s, struct strlist *entry, struct err *
     return st;
 }
 
+/* A third of the natural text held out is for development, the rest is one more domain. Which document is held
+ * out follows from its id: those of a smaller share are among those of a larger. */
+static enum st split_held(struct study *s, struct err *err)
+{
+    struct strlist argv = { 0 };
+    args_self(s, &argv, "corpus", "--hold-out", arena_printf(&s->arena, "%g", s->conf.hold_out / 3),
+              "--held", study_path(s, "corpus/dev"), "--out",
+              study_path(s, "corpus/domains/held-out"),
+              study_path(s, "corpus/held/docs-*.jsonl.zst"), NULL);
+    return run(&argv, err);
+}
+
 enum st stage_corpus(struct study *s, struct err *err)
 {
     struct strlist entry = { 0 }, argv = { 0 };
@@ -122,9 +134,11 @@ enum st stage_corpus(struct study *s, struct err *err)
     args_self(s, &argv, "corpus", "--clean", s->conf.clean, "--dedup", "exact", "--min-bytes",
               arena_printf(&s->arena, "%llu", (unsigned long long)s->conf.min_bytes), "--out",
               study_path(s, "corpus/natural"), NULL);
+    bool dev = study_conf_sweeps(&s->conf);
+    char *held = study_path(s, dev ? "corpus/held" : "corpus/domains/held-out");
     if (s->conf.hold_out > 0)
         args_add(&argv, "--hold-out", arena_printf(&s->arena, "%g", s->conf.hold_out), "--held",
-                 study_path(s, "corpus/domains/held-out"), NULL);
+                 held, NULL);
     args_add(&argv, "--decontaminate", NULL);
     for (size_t i = 0; i < s->domain.n; i++)
         strlist_add(&argv, study_path(s, "corpus/domains/%s/docs-*.jsonl.zst", s->domain.s[i]));
@@ -132,6 +146,8 @@ enum st stage_corpus(struct study *s, struct err *err)
     for (size_t i = 0; i < s->conf.natural_path.n; i++)
         strlist_add(&argv, s->conf.natural_path.s[i]);
     st = run(&argv, err);
+    if (st == ST_OK && dev) /* what judges learning rates is never reported */
+        st = split_held(s, err);
     if (s->conf.hold_out > 0)
         strlist_add(&s->domain, "held-out");
     strlist_sort(&s->domain);
@@ -187,6 +203,8 @@ enum st stage_natural_tokens(struct study *s, struct err *err)
     for (size_t i = 0; i < s->domain.n && st == ST_OK; i++)
         st = stage_tokens(s, arena_printf(&s->arena, "domain-%s", s->domain.s[i]),
                           study_path(s, "corpus/domains/%s/docs-*.jsonl.zst", s->domain.s[i]), err);
+    if (st == ST_OK && study_conf_sweeps(&s->conf))
+        st = stage_tokens(s, "dev", study_path(s, "corpus/dev/docs-*.jsonl.zst"), err);
     return st == ST_OK ? shard_tokens(s, "natural", &s->plan.natural_tok, err) : st;
 }
 

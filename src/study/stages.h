@@ -35,19 +35,31 @@ MUST_USE enum st stage_synth_pilot(struct study *s, struct plan_source *src, str
 /* Training tokens per second of all processes side by side at n_param. */
 MUST_USE enum st stage_train_pilot(struct study *s, uint64_t n_param, double *tok_per_s,
                                    struct err *err);
+MUST_USE enum st stage_sweep(struct study *s, struct err *err);    /* sweep.h: fills plan.lr */
 MUST_USE enum st stage_train(struct study *s, struct err *err);    /* all trunks */
 MUST_USE enum st stage_conclude(struct study *s, struct err *err); /* laws, advice, report */
 
 /* Tokens in a token file, from its manifest. */
 MUST_USE enum st shard_tokens(struct study *s, const char *name, uint64_t *n_tok, struct err *err);
 
-/* One trunk: an arm at one size and seed. */
+/* One trunk: an arm at one size and seed, trained up to the last of its budgets. */
 struct trunk {
     const struct plan_arm *arm;
     uint64_t n_param, seed;
-    char id[128]; /* "hq@0.33-400k-s1", its folder below runs/ */
+    double lr; /* 0: train's own law */
+    const uint64_t *budget;
+    size_t n_budget;
+    const char *folder; /* "runs" or "sweep" */
+    bool dev;           /* judged on the development split instead of the domains */
+    char id[128];       /* "hq@0.33-400k-s1", its folder below runs/ */
 };
 /* All trunks of the plan, largest first; *trunk in the study's arena. */
 size_t study_trunks(struct study *s, struct trunk **trunk);
+char *trunk_dir(struct study *s, const struct trunk *t);
+/* The command that trains it. */
+void trunk_args(struct study *s, const struct trunk *t, uint64_t threads, struct strlist *argv);
+/* Trains them side by side with one line of progress; those that are done cost nothing. ST_IO when one failed. */
+MUST_USE enum st train_trunks(struct study *s, const struct trunk *trunk, size_t n,
+                              const char *label, struct err *err);
 
 #endif

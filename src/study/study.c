@@ -252,7 +252,8 @@ static enum st first_plan(struct study *s, struct err *err)
     return plan_finish(p, c, err);
 }
 
-/* Everything is made: sizes and budgets that the real token counts allow, then nothing changes any more. */
+/* Everything is made: sizes and budgets that the real token counts allow, and the learning rates that are
+ * best at them; then nothing changes any more. */
 static enum st freeze(struct study *s, struct err *err)
 {
     struct plan *p = &s->plan;
@@ -265,6 +266,10 @@ static enum st freeze(struct study *s, struct err *err)
         plan_fit_time(p, &s->conf, 0.95 * s->conf.time_budget - spent(s), rate_of, &speeds);
     }
     enum st st = plan_finish(p, &s->conf, err);
+    if (st == ST_OK && p->sweep)
+        st = stage_sweep(s, err);
+    if (st == ST_OK) /* with what the sweep warns of */
+        st = plan_finish(p, &s->conf, err);
     return st == ST_OK ? write_plan(s, "train", err) : st;
 }
 

@@ -20,7 +20,13 @@ size_t study_trunks(struct study *s, struct trunk **out)
                 char size[UNITS_MAX];
                 if (p->arm[a].control && m + 1 != p->n_model)
                     continue;
-                t[n] = (struct trunk){ &p->arm[a], p->model[m], p->arm[a].first_seed + seed, "" };
+                t[n] = (struct trunk){ .arm = &p->arm[a],
+                                       .n_param = p->model[m],
+                                       .seed = p->arm[a].first_seed + seed,
+                                       .lr = p->lr[m],
+                                       .budget = p->budget,
+                                       .n_budget = p->n_budget,
+                                       .folder = "runs" };
                 snprintf(t[n].id, sizeof t[n].id, "%s-n%s-s%llu", p->arm[a].name,
                          units_count(size, (double)p->model[m]), (unsigned long long)t[n].seed);
                 n++;
@@ -33,26 +39,30 @@ static void add_whole(struct study *s, struct strlist *argv, const char *flag, u
     args_add(argv, flag, arena_printf(&s->arena, "%llu", (unsigned long long)v), NULL);
 }
 
-static void trunk_args(struct study *s, const struct trunk *t, uint64_t threads,
-                       struct strlist *argv)
+char *trunk_dir(struct study *s, const struct trunk *t)
+{
+    return study_path(s, "%s/%s", t->folder, t->id);
+}
+
+void trunk_args(struct study *s, const struct trunk *t, uint64_t threads, struct strlist *argv)
 {
     const struct plan *p = &s->plan;
     const struct plan_arm *a = t->arm;
-    args_add(argv, s->where.self, "train", "--quiet", "--json", "--out",
-             study_path(s, "runs/%s", t->id), "--run-id", t->id, "--arm", a->name, "--kind",
-             a->kind, "--schedule", "wsd", "--tokenizer", study_path(s, "tokenizer.json"),
-             "--backend", s->where.backend, "--precision", s->conf.precision, NULL);
+    args_add(argv, s->where.self, "train", "--quiet", "--json", "--out", trunk_dir(s, t),
+             "--run-id", t->id, "--arm", a->name, "--kind", a->kind, "--schedule", "wsd",
+             "--tokenizer", study_path(s, "tokenizer.json"), "--backend", s->where.backend,
+             "--precision", s->conf.precision, NULL);
     add_whole(s, argv, "--params", t->n_param);
     add_whole(s, argv, "--seed", t->seed);
     add_whole(s, argv, "--threads", threads);
     add_whole(s, argv, "--seq-len", p->seq_len);
     add_whole(s, argv, "--batch-tokens", p->batch_tokens);
     add_whole(s, argv, "--eval-bytes", p->eval_bytes);
-    if (p->lr > 0)
-        args_add(argv, "--lr", arena_printf(&s->arena, "%.9g", p->lr), NULL);
+    if (t->lr > 0)
+        args_add(argv, "--lr", arena_printf(&s->arena, "%.9g", t->lr), NULL);
     strlist_add(argv, "--tokens");
-    for (size_t i = 0; i < p->n_budget; i++)
-        strlist_add(argv, arena_printf(&s->arena, "%llu", (unsigned long long)p->budget[i]));
+    for (size_t i = 0; i < t->n_budget; i++)
+        strlist_add(argv, arena_printf(&s->arena, "%llu", (unsigned long long)t->budget[i]));
     strlist_add(argv, "--data");
     strlist_add(argv, arena_printf(&s->arena, "natural=%s@%.9g", study_path(s, "tokens/natural"),
                                    1 - a->share));
@@ -64,7 +74,9 @@ static void trunk_args(struct study *s, const struct trunk *t, uint64_t threads,
                                : data);
     }
     strlist_add(argv, "--eval");
-    for (size_t i = 0; i < s->domain.n; i++)
+    if (t->dev)
+        strlist_add(argv, arena_printf(&s->arena, "dev=%s", study_path(s, "tokens/dev")));
+    for (size_t i = 0; i < s->domain.n && !t->dev; i++)
         strlist_add(argv, arena_printf(&s->arena, "%s=%s", s->domain.s[i],
                                        study_path(s, "tokens/domain-%s", s->domain.s[i])));
 }
@@ -80,18 +92,19 @@ struct watch {
 
 static uint64_t tokens_done(const struct watch *w)
 {
-    const struct plan *p = &w->s->plan;
     uint64_t n = 0;
-    for (size_t i = 0; i < w->n_trunk; i++)
-        for (size_t b = 0; b < p->n_budget; b++) {
+    for (size_t i = 0; i < w->n_trunk; i++) {
+        const struct trunk *t = &w->trunk[i];
+        for (size_t b = 0; b < t->n_budget; b++) {
             char path[1200], budget[32] = "";
-            if (p->n_budget > 1) /* a single budget has no folder of its own */
-                snprintf(budget, sizeof budget, "/%llu", (unsigned long long)p->budget[b]);
-            snprintf(path, sizeof path, "%s/runs/%s%s/result.json", w->s->dir, w->trunk[i].id,
+            if (t->n_budget > 1) /* a single budget has no folder of its own */
+                snprintf(budget, sizeof budget, "/%llu", (unsigned long long)t->budget[b]);
+            snprintf(path, sizeof path, "%s/%s/%s%s/result.json", w->s->dir, t->folder, t->id,
                      budget);
             if (file_exists(path))
-                n += p->budget[b] - (b ? p->budget[b - 1] : 0);
+                n += t->budget[b] - (b ? t->budget[b - 1] : 0);
         }
+    }
     return n;
 }
 
@@ -105,24 +118,40 @@ static void look(void *ctx)
     progress_at(&w->progress, tokens_done(w));
 }
 
-enum st stage_train(struct study *s, struct err *err)
+/* Releases the jobs; the first failure, with how many more there are. */
+static enum st job_failures(const struct trunk *trunk, struct child_job *job, size_t n, enum st st,
+                            struct err *err)
 {
-    struct trunk *trunk;
-    const struct plan *p = &s->plan;
-    size_t n = study_trunks(s, &trunk), n_failed = 0;
+    size_t n_failed = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (job[i].failed && st == ST_OK && n_failed++ == 0)
+            err_set(err, ST_IO, "training %s failed: %s (all of it in '%s')", trunk[i].id,
+                    job[i].why, job[i].log);
+        strlist_release(&job[i].argv);
+    }
+    if (n_failed > 1)
+        err_in(err, ST_IO, "%zu of %zu", n_failed, n);
+    return n_failed ? ST_IO : st;
+}
+
+enum st train_trunks(struct study *s, const struct trunk *trunk, size_t n, const char *label,
+                     struct err *err)
+{
     int n_parallel = (int)(n < s->where.threads ? n : s->where.threads);
     struct child_job *job = ARENA_ARRAY(&s->arena, struct child_job, n);
-    enum st st = dir_make(study_path(s, "runs"), err);
+    enum st st = dir_make(study_path(s, "%s", trunk[0].folder), err);
     if (st == ST_OK)
         st = dir_make(study_path(s, "logs"), err);
     if (st < 0)
         return st;
+    uint64_t n_tok = 0;
     for (size_t i = 0; i < n; i++) {
         trunk_args(s, &trunk[i], s->where.threads / (uint64_t)n_parallel, &job[i].argv);
         job[i].log = study_path(s, "logs/%s.log", trunk[i].id);
+        n_tok += trunk[i].budget[trunk[i].n_budget - 1];
     }
     struct watch w = { .s = s, .trunk = trunk, .n_trunk = n };
-    progress_start(&w.progress, "train", n * p->budget[p->n_budget - 1], "tokens");
+    progress_start(&w.progress, label, n_tok, "tokens");
     progress_resume(&w.progress, tokens_done(&w));
     char note[64];
     snprintf(note, sizeof note, "%zu models, %d at once", n, n_parallel);
@@ -130,16 +159,12 @@ enum st stage_train(struct study *s, struct err *err)
     st = child_run_all(job, n, n_parallel, look, &w, err);
     progress_at(&w.progress, tokens_done(&w));
     progress_end(&w.progress);
-    for (size_t i = 0; i < n; i++) {
-        if (job[i].failed && st == ST_OK && n_failed++ == 0)
-            err_set(err, ST_IO, "training %s failed: %s (all of it in '%s')", trunk[i].id,
-                    job[i].why, job[i].log);
-        strlist_release(&job[i].argv);
-    }
-    if (st == ST_OK && n_failed) {
-        st = ST_IO;
-        if (n_failed > 1)
-            err_in(err, st, "%zu of %zu", n_failed, n);
-    }
-    return st;
+    return job_failures(trunk, job, n, st, err);
+}
+
+enum st stage_train(struct study *s, struct err *err)
+{
+    struct trunk *trunk;
+    size_t n = study_trunks(s, &trunk);
+    return train_trunks(s, trunk, n, "train", err);
 }

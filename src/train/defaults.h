@@ -12,7 +12,7 @@
  * that is, of Step Law's rate (.0103 at D .5M), .8, .2-.4 and .2: about the square root of the batch.
  * So: batch = the smaller of Step Law's and D/1000 (a thousand steps), whole windows;
  *     lr    = Step Law's * min(1, .2 sqrt(batch / 512)).
- * From about 13k tokens a batch on this is Step Law itself. A study corrects it by a sweep.
+ * From about 13k tokens a batch on this is Step Law itself. A study corrects it (study/sweep.h).
  * Source: Li et al. 2025, Step Law (arXiv:2503.04715).
  */
 #ifndef MIXLAW_TRAIN_DEFAULTS_H

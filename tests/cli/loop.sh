@@ -14,7 +14,7 @@ for _ in $(seq 100); do [[ -s $dir/port ]] && break; sleep 0.1; done
 
 cat >"$dir/study.yaml" <<END
 study: loop
-natural: {paths: [natural.jsonl]}
+natural: {paths: [natural.jsonl], hold_out: 0.06}
 domains: {paths: [domains], bytes: 8k}
 kinds: {hq: {}}
 generator: {server: "http://127.0.0.1:$(cat "$dir/port")/v1", model: fake, docs: 60}

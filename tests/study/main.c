@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "study/child.h"
 #include "study/plan.h"
+#include "study/sweep.h"
 
 /* A good study file; rows of the table below replace one line of it. */
 static const char *const good[] = {
@@ -57,6 +58,8 @@ static void test_conf_errors(void)
         { 2, "kinds: {copy: {}}", "line 3: kinds: 'copy' is the name of a control" },
         { 2, "kinds: {../x: {}}", "line 3: kinds: '../x': want letters" },
         { 3, "generator: {}", "lacks generator" },
+        { 8, "domains: {paths: [d]}\ntraining: {sweep: always}", "give natural: {hold_out" },
+        { 8, "domains: {paths: [d]}\ntraining: {sweep: maybe}", "line 10: " },
         { 3, "generator: {local: a, server: b}", "local or server, not both" },
         { 8, "seeds2: 1", "line 9: unknown setting 'seeds2'" },
         { 0, "study: [", "line 3" },
@@ -116,6 +119,12 @@ static void test_plan(void)
           (unsigned long long)plan_pool(&p, &p.arm[2]));
     CHECK(plan_pool(&p, &p.arm[4]) == 300000, "control pool %llu",
           (unsigned long long)plan_pool(&p, &p.arm[4]));
+    p.lr[0] = 2e-3;
+    p.lr[1] = 1.5e-3;
+    p.swept[0] = (struct plan_swept){ 200000, "natural", 2e-3, 5.125 };
+    p.swept[1] = (struct plan_swept){ 400000, "hq@1", 3e-3, NAN };
+    p.n_swept = 2;
+    CHECK(plan_finish(&p, &c, &err) == ST_OK, "%s", err.msg);
     struct js *v = plan_json(&p, &c), *again;
     NEED(plan_from_json(&back, v, &err) == ST_OK, "%s", err.msg);
     CHECK(plan_finish(&back, &c, &err) == ST_OK, "%s", err.msg);
@@ -221,11 +230,51 @@ static void test_child_run_all(void)
     free(log);
 }
 
+/* Losses that are a parabola in log rate: its lowest point is found from any grid that brackets it. */
+static void test_sweep(void)
+{
+    for (int off = 0; off < 5; off++) {
+        double loss[4], best = 0, want = 0.003;
+        double lr0 =
+            want * exp2(-1.9 + 0.2 * off); /* the lowest lies between the second and third */
+        for (int i = 0; i < 4; i++)
+            loss[i] = 6 + 0.02 * pow(log2(lr0 * exp2(i) / want), 2);
+        CHECK(sweep_best(lr0, loss, 4, &best) == 0, "grid %d does not bracket", off);
+        CHECK(fabs(best / want - 1) < 0.02, "best %g, want %g", best, want);
+    }
+    double best;
+    CHECK(sweep_best(1e-3, (double[]){ 5, 6, 7 }, 3, &best) == -1,
+          "the first is best: want a smaller rate");
+    CHECK(sweep_best(1e-3, (double[]){ 7, 6, 5 }, 3, &best) == 1,
+          "the last is best: want a larger rate");
+    CHECK(sweep_best(1e-3, (double[]){ NAN, NAN, NAN }, 3, &best) == -1,
+          "all diverged: want a smaller rate");
+    CHECK(sweep_best(1e-3, (double[]){ 6, 5, NAN }, 3, &best) == 0 && best == 2e-3,
+          "beside a diverged run the grid's own best, got %g", best);
+    struct plan p = { .n_model = 1,
+                      .model = { 400000 },
+                      .lr = { 8e-3 },
+                      .n_swept = 2,
+                      .n_budget = 1,
+                      .seeds = 2,
+                      .swept = { { 400000, "natural", 4e-3, 6 }, { 400000, "natural", 8e-3, 5 } } };
+    p.rate[0] = p.budget[0] = p.batch_tokens = 1;
+    struct study_conf c = { .epochs_max = 4 };
+    struct err err;
+    CHECK(plan_finish(&p, &c, &err) == ST_OK &&
+              strstr(p.warning.s[p.warning.n - 1], "last one tried"),
+          "no warning of a rate at the end of the sweep");
+    plan_release(&p);
+    CHECK(sweep_between(1e5, 4e-3, 4e5, 1e-3, 2e5) == 2e-3, "between: %g",
+          sweep_between(1e5, 4e-3, 4e5, 1e-3, 2e5));
+    CHECK(sweep_between(1e5, 4e-3, 1e5, 4e-3, 1e5) == 4e-3, "one size");
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test test[] = {
-        TEST(test_conf_errors), TEST(test_plan),          TEST(test_time_budget),
-        TEST(test_child),       TEST(test_child_run_all),
+        TEST(test_conf_errors), TEST(test_plan),  TEST(test_time_budget),
+        TEST(test_sweep),       TEST(test_child), TEST(test_child_run_all),
     };
     return check_main(test, N_OF(test), argc, argv);
 }
