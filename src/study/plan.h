@@ -2,7 +2,7 @@
  * study/plan.h - which runs a study makes: sizes, budgets, shares, seeds, arms; and what they cost.
  *
  * The plan is frozen in plan.json before anything is trained, and a resumed study obeys it
- * (docs/ARCHITECTURE.md, rule 12). An arm is a mixture; a trunk is one child process: an arm at one
+ * (docs/ARCHITECTURE.md, rule 6). An arm is a mixture; a trunk is one child process: an arm at one
  * size and seed, trained once with a constant rate and cooled down at each budget (WSD), which gives
  * one run a budget.
  *

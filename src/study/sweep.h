@@ -1,7 +1,7 @@
 /*
  * study/sweep.h - the learning rate of each size, found before any arm is compared.
  *
- * A badly trained grid reverses the answer (docs/ARCHITECTURE.md, rule 3), so rates are swept at both ends
+ * A badly trained grid reverses the answer (docs/ARCHITECTURE.md, rule 2), so rates are swept at both ends
  * of the shares: natural text alone and the largest share of the first kind, at the smallest and the
  * largest size, each for the smallest budget, with a seed that no compared run has. They are judged by
  * the loss on a development split of the natural text that is neither trained on nor reported.
