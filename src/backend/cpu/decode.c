@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/cpu/features.h"
 #include "backend/cpu/isa.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -18,7 +19,7 @@ const struct decode_kernels *decode_kernels_find(const char *name)
     if (strcmp(name, "plain") == 0)
         k = decode_kernels_plain();
 #if defined(__x86_64__)
-    if (strcmp(name, "avx2") == 0 && isa_has_f16c())
+    if (strcmp(name, "avx2") == 0 && cpu_has(FEATURE_F16C))
         k = decode_kernels_avx2();
     if (strcmp(name, "avx512") == 0)
         k = decode_kernels_avx512();

@@ -1,55 +1,25 @@
 /* backend/cpu/isa.c - see isa.h. */
 #include "backend/cpu/isa.h"
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/cpu/features.h"
 #include "base/attr.h"
 #include "base/log.h"
-
-static bool has_plain(void)
-{
-    return true;
-}
-
-#if defined(__x86_64__)
-static bool has_avx2(void)
-{
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
-
-static bool has_avx512(void)
-{
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-}
-#endif
-
-bool isa_has_f16c(void)
-{
-#if defined(__x86_64__)
-    unsigned a, b, c, d;
-    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C) != 0;
-#else
-    return false;
-#endif
-}
 
 /* Fastest first. */
 static const struct family {
     const struct kernels *k;
-    bool (*has)(void);
+    enum feature needs;
 } family[] = {
 #if defined(__x86_64__)
-    { &kernels_avx512, has_avx512 },
-    { &kernels_avx2, has_avx2 },
+    { &kernels_avx512, FEATURE_AVX512 },
+    { &kernels_avx2, FEATURE_AVX2 },
 #endif
-    { &kernels_plain, has_plain },
+    { &kernels_plain, FEATURE_NONE },
 };
 
 enum { K = 37, ROWS = 14, COLS = 32 }; /* no family has larger tiles */
@@ -144,7 +114,7 @@ const struct kernels *isa_find(const char *name)
 {
     for (size_t i = 0; i < N_OF(family); i++)
         if (strcmp(family[i].k->name, name) == 0)
-            return family[i].has() ? family[i].k : NULL;
+            return cpu_has(family[i].needs) ? family[i].k : NULL;
     return NULL;
 }
 
@@ -158,7 +128,7 @@ enum st isa_choose(const struct kernels **out, struct err *err)
         if (forced && strcmp(k->name, want) != 0)
             continue;
         known = true;
-        if (!family[i].has()) {
+        if (!cpu_has(family[i].needs)) {
             if (forced)
                 return err_set(err, ST_UNSUPPORTED, "MIXLAW_ISA=%s: this processor lacks it", want);
             continue;

@@ -2,8 +2,6 @@
 #ifndef MIXLAW_BACKEND_CPU_ISA_H
 #define MIXLAW_BACKEND_CPU_ISA_H
 
-#include <stdbool.h>
-
 #include "backend/cpu/kernels.h"
 #include "base/err.h"
 
@@ -16,8 +14,5 @@ MUST_USE enum st isa_check(const struct kernels *k, struct err *err);
 
 /* The family by name when it can run here, or NULL. For tests. */
 const struct kernels *isa_find(const char *name);
-
-/* Conversion of half-precision floats; asked of the processor itself, as clang 14 has no name for it. */
-bool isa_has_f16c(void);
 
 #endif
