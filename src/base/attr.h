@@ -10,6 +10,13 @@
 #define UNUSED __attribute__((unused))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
+/* Before a loop with a constant bound: unrolled before the compiler decides which arrays live in registers. */
+#if defined(__clang__)
+#define UNROLLED _Pragma("unroll")
+#else
+#define UNROLLED _Pragma("GCC unroll 16")
+#endif
+
 /* Asks for the cache line at an address that will be read soon. */
 #define PREFETCH(address) __builtin_prefetch(address)
 #define PREFETCH_L2(address) __builtin_prefetch(address, 0, 2) /* needed a little later */

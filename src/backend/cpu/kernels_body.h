@@ -9,19 +9,22 @@
 
 enum { NV = 2, NR = NV * VW };
 
-/* acc lives in registers: every bound below is a constant once mr and unit_cs are. */
+/* The sums live in registers from the first instruction to the last; rolled loops would make them pass through
+ * memory before and after the products. */
+#define FOR_TILE_ROWS UNROLLED for (int i = 0; i < mr; i++)
+
 static ALWAYS_INLINE void tile_full(const int mr, const int unit_cs, const struct tile *t)
 {
     vf acc[MR][NV];
     const float *a = t->a, *b = t->b, *from = t->from;
     const size_t rs = unit_cs ? t->a_rs : 1, cs = unit_cs ? 1 : t->a_cs;
     float *c = t->c;
-    for (int i = 0; i < mr; i++)
-        for (int j = 0; j < NV; j++)
-            acc[i][j] = v_set1(0);
+    FOR_TILE_ROWS
+    acc[i][0] = acc[i][1] = v_set1(0);
     for (int k = 0; k < t->kc; k++) {
         vf b0 = v_load(b), b1 = v_load(b + VW);
-        for (int i = 0; i < mr; i++) {
+        FOR_TILE_ROWS
+        {
             vf x = v_set1(a[(size_t)i * rs]);
             acc[i][0] = v_fma(x, b0, acc[i][0]);
             acc[i][1] = v_fma(x, b1, acc[i][1]);
@@ -30,15 +33,16 @@ static ALWAYS_INLINE void tile_full(const int mr, const int unit_cs, const struc
         b += NR;
     }
     if (from)
-        for (int i = 0; i < mr; i++, from += t->ld_from, c += t->ldc) {
-            v_store(c, v_add(v_load(from), acc[i][0]));
-            v_store(c + VW, v_add(v_load(from + VW), acc[i][1]));
+        FOR_TILE_ROWS
+        {
+            acc[i][0] = v_add(v_load(from + (size_t)i * t->ld_from), acc[i][0]);
+            acc[i][1] = v_add(v_load(from + (size_t)i * t->ld_from + VW), acc[i][1]);
         }
-    else
-        for (int i = 0; i < mr; i++, c += t->ldc) {
-            v_store(c, acc[i][0]);
-            v_store(c + VW, acc[i][1]);
-        }
+    FOR_TILE_ROWS
+    {
+        v_store(c + (size_t)i * t->ldc, acc[i][0]);
+        v_store(c + (size_t)i * t->ldc + VW, acc[i][1]);
+    }
 }
 
 /* A tile with fewer columns goes through a whole one beside it: the same chain for each element. */
