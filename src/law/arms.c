@@ -20,6 +20,11 @@ bool same_budget(double a, double b)
     return fabs(a / b - 1) < 0.02;
 }
 
+bool same_share(double a, double b)
+{
+    return fabs(a - b) < 5e-4;
+}
+
 static enum arm_role role_of(const char *name, const char *kind, double share)
 {
     if (strcmp(kind, "shuffle") == 0)
@@ -39,8 +44,13 @@ static int arm_index(struct runs *r, size_t *cap, const char *name, const char *
         if (a->role != role)
             continue;
         if (role == ARM_NATURAL || (role == ARM_AA && strcmp(a->name, name) == 0) ||
-            (role != ARM_AA && strcmp(a->kind, kind) == 0 && fabs(a->share - share) < 1e-6))
+            (role != ARM_AA && strcmp(a->kind, kind) == 0 && same_share(a->share, share))) {
+            if (strcmp(a->name, name) != 0 && !r->merged[0]) {
+                r->merged[0] = a->name;
+                r->merged[1] = name;
+            }
             return i;
+        }
     }
     size_t n = (size_t)r->n_arm;
     GROW(r->arm, n, *cap);
@@ -49,7 +59,7 @@ static int arm_index(struct runs *r, size_t *cap, const char *name, const char *
 }
 
 struct columns {
-    const double *share, *n, *d, *seed, *loss, *diverged, *batch, *steps;
+    const double *share, *n, *n_nonemb, *d, *seed, *loss, *diverged, *batch, *steps;
     char *const *kind, *const *arm;
 };
 
@@ -74,6 +84,7 @@ static enum st find_columns(struct columns *c, const struct table *t, struct err
     c->kind = table_text(t, "kind");
     c->arm = table_text(t, "arm");
     c->diverged = table_num(t, "diverged");
+    c->n_nonemb = table_num(t, "n_param_nonemb");
     c->batch = table_num(t, "batch_tokens");
     c->steps = table_num(t, "n_steps");
     return ST_OK;
@@ -105,14 +116,23 @@ enum st runs_load(struct runs *r, const struct table *t, struct err *err)
                             : c.n[i] <= 0 || c.d[i] <= 0 ? "N and n_tok must be more than 0"
                             : share < 0 || share > 1     ? "frac_synth must be within 0..1"
                             : c.kind[i][0] == '\0'       ? "kind is missing"
-                                                         : NULL;
+                            : share > 0 && strcmp(c.kind[i], "natural") == 0
+                                ? "kind is natural, but frac_synth is above 0"
+                                : NULL;
         if (wrong) {
             runs_release(r);
             return err_set(err, ST_FORMAT, "'%s' line %zu: %s", t->path, t->line[i], wrong);
         }
         double steps = c.steps ? c.steps[i] : c.batch ? c.d[i] / c.batch[i] : NAN;
         int arm = arm_index(r, &cap, c.arm ? c.arm[i] : c.kind[i], c.kind[i], share);
-        r->run[r->n++] = (struct runs_run){ i, arm, c.n[i], c.d[i], c.seed[i], c.loss[i], steps };
+        r->run[r->n++] = (struct runs_run){ .row = i,
+                                            .arm = arm,
+                                            .n = c.n[i],
+                                            .n_nonemb = c.n_nonemb ? c.n_nonemb[i] : NAN,
+                                            .d = c.d[i],
+                                            .seed = c.seed[i],
+                                            .loss = c.loss[i],
+                                            .steps = steps };
     }
     for (int i = 0; i < r->n_arm; i++)
         if (r->arm[i].role == ARM_NATURAL)
@@ -141,12 +161,12 @@ static void add_cell(struct point *p, struct point_arm *a, double seed, double l
 {
     for (size_t i = 0; i < a->n; i++)
         if (a->cell[i].seed == seed) {
-            a->cell[i].loss = 0.5 * (a->cell[i].loss + loss);
+            a->cell[i].loss += (loss - a->cell[i].loss) / (double)++a->cell[i].n_run;
             p->n_repeat++;
             return;
         }
     a->cell = xrealloc(a->cell, a->n + 1, sizeof *a->cell);
-    a->cell[a->n++] = (struct cell){ seed, loss };
+    a->cell[a->n++] = (struct cell){ seed, loss, 1 };
 }
 
 static void load_cells(struct point *p, const struct runs *r, double n, double d)
@@ -344,6 +364,11 @@ void point_load(struct point *p, const struct runs *r, double n, double d)
     p->noise.df_pair = s.df_pair;
     p->noise.sd_seed = s.df_seed > 0 ? sqrt(s.squares_seed / s.df_seed) : NAN;
     p->noise.sd_pair = s.df_pair > 0 ? sqrt(s.squares_pair / s.df_pair) : NAN;
+}
+
+bool run_is_at(const struct runs_run *run, const struct point *p)
+{
+    return same_size(run->n, p->n) && same_budget(run->d, p->d);
 }
 
 void point_release(struct point *p)

@@ -19,6 +19,7 @@ struct runs_run {
     size_t row; /* of the table */
     int arm;
     double n, d, seed, loss, steps; /* steps: NAN when unknown */
+    double n_nonemb;                /* n without embeddings; NAN when the table does not say */
 };
 
 enum arm_role { ARM_NATURAL, ARM_SYNTH, ARM_AA, ARM_SHUFFLE, ARM_COPY };
@@ -37,18 +38,23 @@ struct runs {
     struct arm *arm;
     int n_arm, natural; /* natural: index of the reference arm */
     size_t n_diverged, n_missing;
+    const char
+        *merged[2]; /* names of two arms taken as one, because kind and share agree; or NULL */
 };
 
 MUST_USE enum st runs_load(struct runs *r, const struct table *t, struct err *err);
 void runs_release(struct runs *r);
 
-/* The same size or budget, up to the rounding of budgets to whole batches. */
+/* The same size, budget or share, up to the rounding of budgets to whole batches and of shares as got
+ * to whole windows. */
 bool same_size(double a, double b);
 bool same_budget(double a, double b);
+bool same_share(double a, double b);
 
 /* One (N, D): each arm's losses by seed; seeds of an arm are distinct (repeats are averaged). */
 struct cell {
-    double seed, loss;
+    double seed, loss; /* loss: mean of n_run */
+    size_t n_run;
 };
 struct point_arm {
     struct cell *cell;
@@ -69,6 +75,7 @@ struct point {
 };
 void point_load(struct point *p, const struct runs *r, double n, double d);
 void point_release(struct point *p);
+bool run_is_at(const struct runs_run *run, const struct point *p);
 
 /* Mean difference a - b with its t interval. */
 struct difference {

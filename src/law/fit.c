@@ -32,7 +32,7 @@ static size_t n_distinct(const double *v, size_t n)
     sort_numbers(s, n);
     size_t k = n > 0;
     for (size_t i = 1; i < n; i++)
-        k += s[i] > s[i - 1];
+        k += s[i] > s[i - 1] + 1e-9 * fabs(s[i]); /* nearer ones are one value, rounded */
     free(s);
     return k;
 }
@@ -116,12 +116,14 @@ static void polish(struct fit *f, struct problem *p, int n_start, double *theta,
             memcpy(inverse, h, sizeof h);
         }
     }
+    /* Where every row is met within a billionth, objectives differ by rounding only. */
+    double exact = 0.5 * (double)p->p.n * 1e-18 / problem_scale(p);
     f->n_start = n_start;
     f->objective = best * problem_scale(p);
     f->runner_up = NAN;
     for (int i = 0; i < n_start; i++) {
         double v = value[i] * problem_scale(p);
-        if (value[i] <= best * (1 + 1e-5) + 1e-300)
+        if (value[i] <= best * (1 + 1e-5) + exact)
             f->n_start_agree++;
         else if (!(v >= f->runner_up))
             f->runner_up = v;
@@ -133,6 +135,7 @@ static void polish(struct fit *f, struct problem *p, int n_start, double *theta,
 /* The rows of one resample of groups: those drawn, weighted by how often. */
 struct resample {
     double *zn, *zd, *ln_loss, *weight;
+    double *fitted;  /* losses at the optimum */
     uint32_t *count; /* per group */
     uint32_t *group; /* per row, 0..n_group-1 */
     size_t n_group;
@@ -184,6 +187,20 @@ static size_t number_groups(uint32_t *group, const struct fit_data *d)
     return n_group;
 }
 
+/* All rows with new noise about the fitted losses. */
+static size_t draw_noise(struct resample *r, const struct problem *all, const struct fit_conf *c,
+                         struct rng *rng)
+{
+    size_t n = all->p.n;
+    double sd = sd_draw(rng, c->noise_sd, c->noise_df);
+    memcpy(r->zn, all->p.zn, n * sizeof *r->zn);
+    memcpy(r->zd, all->p.zd, n * sizeof *r->zd);
+    memcpy(r->weight, all->weight, n * sizeof *r->weight);
+    for (size_t i = 0; i < n; i++)
+        r->ln_loss[i] = log(fmax(r->fitted[i] + sd * rng_normal(rng), 1e-3 * r->fitted[i]));
+    return n;
+}
+
 static size_t draw(struct resample *r, const struct problem *all, struct rng *rng)
 {
     memset(r->count, 0, r->n_group * sizeof *r->count);
@@ -219,10 +236,12 @@ static void bootstrap(struct fit *f, const struct problem *all, const struct law
                           .zd = NEW_ARRAY(double, n),
                           .ln_loss = NEW_ARRAY(double, n),
                           .weight = NEW_ARRAY(double, n),
+                          .fitted = NEW_ARRAY(double, n),
                           .count = NEW_ARRAY(uint32_t, n),
                           .group = NEW_ARRAY(uint32_t, n) };
     f->n_group = r.n_group = number_groups(r.group, d);
     f->boot = NEW_ARRAY(double, c->n_boot *(size_t)n_param + 1);
+    f->law->eval(theta, &all->p, r.fitted, NULL);
     struct problem p = *all;
     p.p.zn = r.zn;
     p.p.zd = r.zd;
@@ -231,7 +250,7 @@ static void bootstrap(struct fit *f, const struct problem *all, const struct law
     for (size_t b = 0; b < c->n_boot; b++) {
         struct rng rng;
         rng_init(&rng, c->seed, "bootstrap of a law", b);
-        p.p.n = draw(&r, all, &rng);
+        p.p.n = c->noise_sd > 0 ? draw_noise(&r, all, c, &rng) : draw(&r, all, &rng);
         double x[LAW_PARAM_MAX], h[OPTIMIZE_MAX * OPTIMIZE_MAX];
         memcpy(x, theta, sizeof x);
         memcpy(h, inverse, sizeof h);
@@ -247,6 +266,7 @@ static void bootstrap(struct fit *f, const struct problem *all, const struct law
     free(r.zd);
     free(r.ln_loss);
     free(r.weight);
+    free(r.fitted);
     free(r.count);
     free(r.group);
 }

@@ -39,6 +39,10 @@ struct fit_conf {
     double level;    /* of the intervals */
     uint64_t seed;   /* of the bootstrap */
     bool no_profile; /* leave the profile of E out */
+
+    /* When set, the bootstrap does not draw rows but noise about the fitted losses: s.d. of one row in
+     * nats, known from df degrees of freedom. For rows too few to be drawn again. */
+    double noise_sd, noise_df;
 };
 struct fit_conf fit_conf_default(void);
 

@@ -75,11 +75,8 @@ struct share_best share_find(const struct share_point *p, size_t n, double sd, d
     for (size_t k = 0; k < n_boot; k++) {
         struct share_point q[SHARE_MAX_POINTS];
         struct rng rng;
-        double chi2 = 0;
         rng_init(&rng, seed, "best share", k);
-        for (int i = 0; i < (int)df; i++)
-            chi2 += pow(rng_normal(&rng), 2);
-        double drawn = sd * sqrt(floor(df) / fmax(chi2, 1e-9));
+        double drawn = sd_draw(&rng, sd, df);
         for (size_t i = 0; i < n; i++) {
             q[i] = p[i];
             q[i].loss += drawn * rng_normal(&rng) / sqrt((double)p[i].n);

@@ -66,6 +66,21 @@ double student_quantile(double p, double df)
     return 0.5 * (lo + hi);
 }
 
+double sd_draw(struct rng *rng, double sd, double df)
+{
+    double chi2 = 0;
+    int n = df >= 1 ? (int)df : 1;
+    for (int i = 0; i < n; i++)
+        chi2 += pow(rng_normal(rng), 2);
+    return sd * sqrt(n / fmax(chi2, 1e-9));
+}
+
+double detectable(double sd, double df, double n, double level, size_t m)
+{
+    double tail = (1 - level) / (2 * (double)(m > 0 ? m : 1));
+    return sd * sqrt(2 / n) * (student_quantile(1 - tail, df) + student_quantile(0.8, df));
+}
+
 void holm(double *adjusted, const double *p, size_t n)
 {
     size_t m = 0;
@@ -91,7 +106,10 @@ double quantile_sorted(const double *v, size_t n, double q)
         return NAN;
     double at = q * (double)(n - 1);
     size_t i = (size_t)at;
-    return i + 1 < n ? v[i] + (at - (double)i) * (v[i + 1] - v[i]) : v[n - 1];
+    double part = at - (double)i;
+    if (i + 1 >= n || part == 0 || v[i] == v[i + 1])
+        return v[i < n ? i : n - 1];
+    return v[i] + part * (v[i + 1] - v[i]);
 }
 
 static int by_number(const void *a, const void *b)

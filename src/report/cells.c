@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/json.h"
 #include "base/mem.h"
+#include "law/stats.h"
 
 static bool is_control(const char *arm, const char *kind)
 {
@@ -49,12 +52,31 @@ static const char *text_at(char *const *col, size_t row)
     return col ? col[row] : "";
 }
 
-/* A branch's wall_s counts its trunk up to where it leaves, but the trunk was trained once: only the
- * longest run of a trunk pays for it, the others for their own cool-down, this share of their budget. */
-#define BRANCH_SHARE 0.2
+/* The share of a branch's steps that are its own cool-down, from its run.json; NAN when that does not
+ * say. */
+static double own_share(const struct input *in, const char *run_id)
+{
+    char *path = xasprintf("%s/runs/%s/run.json", in->dir, run_id);
+    struct js *v = NULL;
+    struct err err;
+    double share = NAN;
+    if (!strstr(run_id, "..") && file_exists(path) && js_read_file(&v, path, &err) == ST_OK) {
+        const struct js *settings = js_get(v, "settings");
+        double n = js_get_real(settings, "n_step", NAN),
+               branch = js_get_real(settings, "branch_step", NAN);
+        if (n > 0 && branch >= 0 && branch <= n)
+            share = (n - branch) / n;
+    }
+    js_free(v);
+    free(path);
+    return share;
+}
 
+/* A branch's wall_s counts its trunk up to where it leaves, but the trunk was trained once: only the
+ * longest run of a trunk pays for it, the others for their own cool-down. */
 static void share_trunks(struct input *in)
 {
+    size_t n_unknown = 0;
     for (size_t i = 0; i < in->n_run; i++) {
         struct input_run *r = &in->run[i];
         const char *slash = strrchr(r->run_id, '/');
@@ -62,10 +84,16 @@ static void share_trunks(struct input *in)
         for (size_t k = 0; slash && k < in->n_run; k++)
             if (in->run[k].d > r->d &&
                 strncmp(in->run[k].run_id, r->run_id, (size_t)(slash + 1 - r->run_id)) == 0) {
-                r->own_s = BRANCH_SHARE * r->wall_s;
+                double share = own_share(in, r->run_id);
+                n_unknown += isnan(share);
+                r->own_s = isnan(share) ? r->wall_s : share * r->wall_s;
                 break;
             }
     }
+    if (n_unknown)
+        strlist_add(&in->missing,
+                    "Exact training time: some runs that share a trunk have no run.json "
+                    "that says where they left it; their whole time is counted.");
 }
 
 static void read_rows(struct input *in)
@@ -165,8 +193,10 @@ static void measure(struct input *in)
         }
     if (df > 0) {
         in->noise_sd = sqrt(sum / (double)df);
+        in->noise_df = (double)df;
+        double t = student_quantile(0.975, in->noise_df);
         for (size_t i = 0; i < in->n_cell; i++)
-            in->cell[i].half = 1.96 * in->noise_sd / sqrt((double)in->cell[i].n_run);
+            in->cell[i].half = t * in->noise_sd / sqrt((double)in->cell[i].n_run);
     }
     free(ss);
 }
@@ -177,17 +207,17 @@ void cells_make(struct input *in)
     make_cells(in);
     measure(in);
     const struct js *point = js_get(in->advice, "point");
-    in->n_max = js_get_real(point, "n_param", NAN);
+    const struct input_cell *largest = NULL; /* sorted: the last natural cell */
+    for (size_t i = 0; i < in->n_cell; i++)
+        if (!in->cell[i].control && strcmp(in->cell[i].kind, "natural") == 0)
+            largest = &in->cell[i];
+    in->n_max = js_get_real(point, "n_param_nonemb", js_get_real(point, "n_param", NAN));
     in->d_max = js_get_real(point, "n_tok", NAN);
-    if (input_natural(in, in->n_max, in->d_max))
-        return;
-    for (size_t i = 0; i < in->n_cell; i++) { /* sorted: the last natural cell is the largest */
-        const struct input_cell *c = &in->cell[i];
-        if (!c->control && strcmp(c->kind, "natural") == 0) {
-            in->n_max = c->n;
-            in->d_max = c->d;
-        }
+    if (largest && !input_natural(in, in->n_max, in->d_max)) {
+        in->n_max = largest->n;
+        in->d_max = largest->d;
     }
+    in->is_largest = largest && in->n_max == largest->n && in->d_max == largest->d;
 }
 
 const struct input_cell *input_natural(const struct input *in, double n, double d)
@@ -200,6 +230,29 @@ const struct input_cell *input_natural(const struct input *in, double n, double 
     return NULL;
 }
 
+/* Pooled s.d. of a column between the seeds of a cell, with its degrees of freedom. */
+static double column_noise(const struct input *in, const double *v, double *df)
+{
+    double *sum = NEW_ARRAY(double, in->n_cell + 1), squares = 0;
+    size_t *n = NEW_ARRAY(size_t, in->n_cell + 1);
+    for (size_t i = 0; i < in->n_run; i++)
+        if (in->run[i].cell != SIZE_MAX && isfinite(v[i])) {
+            sum[in->run[i].cell] += v[i];
+            n[in->run[i].cell]++;
+        }
+    for (size_t i = 0; i < in->n_run; i++)
+        if (in->run[i].cell != SIZE_MAX && isfinite(v[i])) {
+            double e = v[i] - sum[in->run[i].cell] / (double)n[in->run[i].cell];
+            squares += e * e;
+        }
+    *df = 0;
+    for (size_t c = 0; c < in->n_cell; c++)
+        *df += n[c] > 1 ? (double)(n[c] - 1) : 0;
+    free(sum);
+    free(n);
+    return *df > 0 ? sqrt(squares / *df) : NAN;
+}
+
 double input_mean(const struct input *in, size_t cell, const char *column, double *half)
 {
     const double *v = table_num(&in->table, column);
@@ -210,7 +263,9 @@ double input_mean(const struct input *in, size_t cell, const char *column, doubl
             sum += v[i];
             n++;
         }
-    if (half)
-        *half = n ? 1.96 * in->noise_sd / sqrt((double)n) : NAN;
+    if (half) {
+        double df, sd = v ? column_noise(in, v, &df) : NAN;
+        *half = n && !isnan(sd) ? student_quantile(0.975, df) * sd / sqrt((double)n) : NAN;
+    }
     return n ? sum / (double)n : NAN;
 }

@@ -624,8 +624,9 @@ const struct figure figures[] = {
       "dashed line the prediction is right; bars are 95 % bootstrap intervals.",
       "heldout", fill_heldout },
     { "domains", "figures", "Where it helps and where it hurts",
-      "Difference to natural text on each evaluation domain at the largest size and budget. Bold "
-      "numbers are larger than the seed noise.",
+      "Difference to natural text on each evaluation domain at the point of the verdict. Bold "
+      "numbers are larger than that domain's own seed noise, each judged alone at 95 %: among so "
+      "many some are bold by chance.",
       "domains", fill_domains },
     { "cost", "cost", "What it took",
       "Time of each stage, as its manifest or its runs recorded it. Runs beside each other on "

@@ -114,7 +114,7 @@ enum st input_read(struct input *in, const char *dir, struct err *err)
 {
     memset(in, 0, sizeof *in);
     in->dir = dir;
-    in->noise_sd = in->n_max = in->d_max = NAN;
+    in->noise_sd = in->noise_df = in->n_max = in->d_max = NAN;
     if (!file_is_dir(dir))
         return err_set(err, ST_IO, "'%s' is not a folder; want a study's, made by 'study run'",
                        dir);

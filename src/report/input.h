@@ -60,9 +60,10 @@ struct input {
     size_t n_run, n_diverged;
     struct input_cell *cell; /* sorted by n, d, then controls last, kind, share */
     size_t n_cell;
-    double noise_sd;       /* of the loss between seeds, pooled; NAN unknown */
-    double n_max, d_max;   /* the decision point: advice's, or the largest with a natural arm */
-    struct strlist domain; /* names of the columns loss_NAME */
+    double noise_sd, noise_df; /* of the loss between seeds, pooled; NAN unknown */
+    double n_max, d_max;       /* the decision point: advice's, or the largest with a natural arm */
+    bool is_largest;           /* no larger point has a natural arm */
+    struct strlist domain;     /* names of the columns loss_NAME */
     struct strlist missing;
 };
 
@@ -72,7 +73,8 @@ void input_release(struct input *in);
 /* The natural arm at (n, d), or NULL. */
 const struct input_cell *input_natural(const struct input *in, double n, double d);
 
-/* Mean of a numeric column over a cell's runs, NAN when there is none; *half may be NULL. */
+/* Mean of a numeric column over a cell's runs, NAN when there is none. *half (may be NULL): half its
+ * 95 % interval, by t from that column's own noise between seeds, pooled over cells. */
 double input_mean(const struct input *in, size_t cell, const char *column, double *half);
 
 /* What generation of a kind counted: requests, tokens_out, kept, dropped{verdict:n}; NULL unknown. */

@@ -28,6 +28,16 @@ static void add_choice(struct strbuf *b, const struct js *c)
         str_printf(b, " %.3g %%", 100 * js_get_real(c, "share", NAN));
 }
 
+static bool is_control_wrong(const struct js *a)
+{
+    const struct js *controls = js_get(a, "controls");
+    for (size_t i = 0; i < js_len(controls); i++)
+        if (js_get_text(js_at(controls, i), "want", NULL) &&
+            !js_get_bool(js_at(controls, i), "ok", false))
+            return true;
+    return false;
+}
+
 static void headline(struct verdict *v, const struct js *a)
 {
     const char *verdict = js_get_text(a, "verdict", NULL);
@@ -45,7 +55,12 @@ static void headline(struct verdict *v, const struct js *a)
         str_printf(b, "Use %s for %.3g %% of the training tokens.", js_get_text(a, "kind", "?"),
                    100 * js_get_real(a, "share", NAN));
     } else if (strcmp(verdict, "cannot tell") == 0) {
-        str_adds(b, "Cannot tell: no choice differs from natural text by more than the noise.");
+        str_adds(
+            b,
+            is_control_wrong(a)
+                ? "Cannot tell: a control came out wrong, so the comparison is not to be trusted."
+                : "Cannot tell: no choice is shown to be better than natural text, nor is a gain "
+                  "ruled out.");
     } else if (strcmp(verdict, "insufficient") == 0) {
         str_adds(b, "Insufficient: this study is too small to recommend a share.");
     } else {
@@ -57,13 +72,16 @@ static void add_interval(struct verdict *v, const struct js *a)
 {
     double lo = js_get_real(a, "share_lo", NAN), hi = js_get_real(a, "share_hi", NAN);
     const struct js *equal = js_get(a, "equal_set");
-    if (isnan(lo) && js_len(equal) == 0)
+    double share = js_get_real(a, "share", NAN);
+    if (isnan(lo) && isnan(share) && js_len(equal) == 0)
         return;
     struct strbuf *b = line(v, "Interval");
     if (lo < hi)
         str_printf(b, "best share between %.3g %% and %.3g %%", 100 * lo, 100 * hi);
     else if (!isnan(lo))
         str_printf(b, "%.3g %% is the best of the shares that were measured", 100 * lo);
+    else if (share > 0)
+        str_printf(b, "none: so few shares only say that %.3g %% is the best", 100 * share);
     if (js_len(equal) > 1) {
         str_adds(b, b->n ? "; cannot be told apart: " : "cannot be told apart: ");
         for (size_t i = 0; i < js_len(equal); i++) {
@@ -112,6 +130,8 @@ static void add_cost(struct verdict *v, const struct input *in)
     double generate_s = 0, train_s = 0, tokens = 0;
     char a[UNITS_MAX], b[UNITS_MAX];
     for (size_t i = 0; i < in->n_kind; i++) {
+        if (in->kind[i].control) /* made without a generator, in seconds */
+            continue;
         generate_s += js_get_real(in->kind[i].manifest, "wall_s", 0);
         tokens += js_get_real(input_counts(&in->kind[i]), "tokens_out", 0);
     }
@@ -186,18 +206,21 @@ static void add_reasons(struct verdict *v, const struct js *a)
 static void add_limits(struct verdict *v, const struct input *in)
 {
     const struct js *a = in->advice;
-    double effect = js_get_real(a, "smallest_effect", NAN);
-    if (!isnan(effect) || !isnan(in->noise_sd)) {
+    double effect = js_get_real(a, "smallest_effect", NAN),
+           noise = js_get_real(js_get(a, "noise"), "sd_seed", in->noise_sd);
+    if (!isnan(effect) || !isnan(noise)) {
         struct strbuf *b = line(v, "Cannot tell yet");
         if (!isnan(effect))
             str_printf(b, "differences below %.3g nats/token", effect);
-        if (!isnan(in->noise_sd))
-            str_printf(b, "%sseed noise is %.3g nats/token a run", b->n ? "; " : "", in->noise_sd);
+        if (!isnan(noise))
+            str_printf(b, "%sseed noise is %.3g nats/token a run", b->n ? "; " : "", noise);
     }
     if (js_kind(js_get(a, "runs_needed")) == JS_WHOLE ||
         js_kind(js_get(a, "runs_needed")) == JS_REAL)
-        str_printf(line(v, "What would tell"), "about %.0f more runs at this size and budget",
-                   js_get_real(a, "runs_needed", NAN));
+        str_printf(line(v, "What would tell"),
+                   "about %.0f runs of each arm at this size and budget, where natural text has %d",
+                   js_get_real(a, "runs_needed", NAN),
+                   (int)js_get_whole(js_at(js_get(a, "choices"), 0), "n_seed", 0));
 }
 
 void verdict_make(struct verdict *v, const struct input *in)
@@ -206,10 +229,9 @@ void verdict_make(struct verdict *v, const struct input *in)
     memset(v, 0, sizeof *v);
     headline(v, in->advice);
     if (isfinite(in->n_max) && isfinite(in->d_max))
-        str_printf(
-            &v->point,
-            "At %s parameters (without embeddings) and %s training tokens, the largest measured.",
-            count_text(n, in->n_max), count_text(d, in->d_max));
+        str_printf(&v->point, "At %s parameters (without embeddings) and %s training tokens%s.",
+                   count_text(n, in->n_max), count_text(d, in->d_max),
+                   in->is_largest ? ", the largest measured" : "");
     add_reasons(v, in->advice);
     add_interval(v, in->advice);
     add_loss(v, in);

@@ -233,7 +233,8 @@ static void test_calibration(void)
     enum { N_SIM = 300 };
     struct strbuf b = { 0 };
     struct err err;
-    int n_false = 0, n_aa = 0, n_diff = 0, n_diff_in = 0, n_use = 0, n_share_in = 0;
+    int n_false = 0, n_aa = 0, n_diff = 0, n_diff_in = 0, n_use = 0, n_share_in = 0, n_saved = 0,
+        n_saved_in = 0;
     for (int i = 0; i < N_SIM; i++) {
         struct study none = sound, some = sound;
         none.gain = 0;
@@ -260,6 +261,12 @@ static void test_calibration(void)
             n_use++;
             n_share_in += js_get_real(a, "share_lo", 1) <= some.best &&
                           some.best <= js_get_real(a, "share_hi", 0);
+            double gain = -effect(&some, js_get_real(a, "share", 0)), d = 2e6;
+            double want = pow(600 / (600 / pow(d, .4) - gain), 2.5) - d;
+            double lo = js_get_real(a, "tokens_saved_lo", NAN),
+                   hi = js_get_real(a, "tokens_saved_hi", INFINITY);
+            n_saved += !isnan(lo);
+            n_saved_in += lo <= want && want <= hi;
         }
         js_free(a);
     }
@@ -270,6 +277,9 @@ static void test_calibration(void)
     printf("%d studies with a gain of .06: advised %.1f %%, 95 %% intervals of the share hold %.1f "
            "%%\n",
            N_SIM, 100.0 * n_use / N_SIM, n_use ? 100.0 * n_share_in / n_use : 0.0);
+    printf("tokens saved: 95 %% intervals hold %.1f %% of %d\n", 100.0 * n_saved_in / n_saved,
+           n_saved);
+    CHECK(n_saved > .9 * n_use && n_saved_in >= .92 * n_saved, "%d of %d", n_saved_in, n_saved);
     CHECK(n_false <= .08 * N_SIM, "%d false alarms", n_false);
     CHECK(n_aa <= .03 * N_SIM, "%d A/A alarms", n_aa);
     CHECK(n_diff_in >= .92 * n_diff && n_diff_in <= .98 * n_diff, "%d of %d", n_diff_in, n_diff);
@@ -341,6 +351,102 @@ static void test_bad_runs(void)
     str_release(&b);
 }
 
+/* natural against hq at two seeds, sizes and budgets; what differs is in the arguments. */
+static void small_table(struct strbuf *b, double third, const char *extra)
+{
+    static const double share[] = { 0, .33, 1 }, gain[] = { 0, -.1, .1 };
+    str_clear(b);
+    str_adds(b, "arm,kind,frac_synth,n_param,n_param_nonemb,n_tok,seed,n_steps,loss\n");
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 3; j++)
+            for (int k = 1; k <= 2; k++)
+                for (size_t a = 0; a < 3; a++)
+                    str_printf(b, "%s%g,%s,%.6g,%g,%g,%g,%d,1000,%.6f\n", a ? "hq" : "natural",
+                               share[a], a ? "hq" : "natural", a == 1 ? third + 1e-4 * k : share[a],
+                               5e5 * (i + 1), 3e5 * (i + 1), 1e6 * (j + 1), k,
+                               5 - .3 * i - .2 * j + gain[a] +
+                                   .002 * (k == 1 ? 1 : -1) * (a == 1 ? -1 : 1));
+    str_adds(b, extra);
+}
+
+static void test_details(void)
+{
+    struct strbuf b = { 0 };
+    struct err err;
+    /* Shares as got differ in the last digits; three shares give no curve and no interval. */
+    small_table(&b, .33, "");
+    struct advise_conf c = { .n_boot = 100, .seed = 1 };
+    struct js *a = ask(b.s, &c, &err);
+    NEED(a, "%s", err.msg);
+    const struct js *choices = js_get(a, "choices");
+    NEED(js_len(choices) == 3, "%zu choices", js_len(choices));
+    CHECK(str_starts(js_get_text(a, "verdict", ""), "use hq at 0.33"), "%s",
+          js_get_text(a, "verdict", ""));
+    CHECK(js_kind(js_get(a, "share_lo")) == JS_NULL && has_reason(a, "they cannot say"),
+          "an interval from three shares");
+    for (size_t i = 0; i < js_len(choices); i++) {
+        const struct js *o = js_at(choices, i);
+        double penalty = js_get_real(o, "penalty", NAN);
+        CHECK(js_get_real(o, "penalty_lo", NAN) <= penalty &&
+                  penalty <= js_get_real(o, "penalty_hi", NAN),
+              "choice %zu: penalty %g outside its interval", i, penalty);
+    }
+    js_free(a);
+    /* The size asked for may be counted without embeddings. */
+    c.n_param = 3e5;
+    a = ask(b.s, &c, &err);
+    NEED(a, "%s", err.msg);
+    CHECK(js_get_real(js_get(a, "point"), "n_param", 0) == 5e5, "size without embeddings");
+    js_free(a);
+    c.n_param = 0;
+    /* Three runs of one arm and seed weigh the same. */
+    small_table(&b, .33,
+                "x,natural,0,1e6,6e5,3e6,1,1000,4.5\nx,natural,0,1e6,6e5,3e6,1,1000,4.801\n");
+    a = ask(b.s, &c, &err);
+    NEED(a, "%s", err.msg);
+    double mean = ((4.302 + 4.5 + 4.801) / 3 + 4.298) / 2;
+    CHECK(fabs(js_get_real(js_at(js_get(a, "choices"), 0), "loss", 0) - mean) < 1e-9, "mean %g",
+          js_get_real(js_at(js_get(a, "choices"), 0), "loss", 0));
+    CHECK(has_reason(a, "2 runs repeat"), "repeats are not named");
+    js_free(a);
+    /* A run at the point that was too short makes the point insufficient. */
+    small_table(&b, .33, "hq1,hq,1,1e6,6e5,3e6,3,400,4.4\n");
+    a = ask(b.s, &c, &err);
+    NEED(a, "%s", err.msg);
+    CHECK(strcmp(js_get_text(a, "verdict", ""), "insufficient") == 0, "%s",
+          js_get_text(a, "verdict", ""));
+    js_free(a);
+    small_table(&b, .33, "n,natural,.5,1e6,6e5,3e6,3,4000,4.4\n");
+    CHECK(!ask(b.s, &c, &err) && strstr(err.msg, "kind is natural, but frac_synth"), "'%s'",
+          err.msg);
+    str_release(&b);
+}
+
+/* With so many runs an effect of that size is found four times in five: by simulation, two-sided t. */
+static void test_detectable(void)
+{
+    enum { N_RUN = 6, N_SIM = 4000 };
+    double sd = .02, df = 2 * N_RUN - 2, effect = detectable(sd, df, N_RUN, .95, 1);
+    double t = student_quantile(.975, df);
+    int n_found = 0;
+    struct rng rng;
+    rng_init(&rng, 1, "detectable", 0);
+    for (int i = 0; i < N_SIM; i++) {
+        double mean[2] = { 0 }, squares = 0, x[2][N_RUN];
+        for (int a = 0; a < 2; a++) {
+            for (int k = 0; k < N_RUN; k++)
+                mean[a] += (x[a][k] = a * effect + sd * rng_normal(&rng)) / N_RUN;
+            for (int k = 0; k < N_RUN; k++)
+                squares += pow(x[a][k] - mean[a], 2);
+        }
+        n_found += fabs(mean[1] - mean[0]) > t * sqrt(squares / df * 2 / N_RUN);
+    }
+    CHECK(n_found > .77 * N_SIM && n_found < .84 * N_SIM, "found %d of %d", n_found, N_SIM);
+    CHECK(detectable(sd, df, N_RUN, .95, 9) > 1.2 * effect, "many comparisons cost nothing");
+    double v[] = { 1, 2, INFINITY, INFINITY };
+    CHECK(quantile_sorted(v, 4, .9) == INFINITY && quantile_sorted(v, 2, 0) == 1, "quantiles");
+}
+
 /* The order of rows and the number of calls change nothing. */
 static void test_same_advice(void)
 {
@@ -376,7 +482,8 @@ static void test_same_advice(void)
 }
 
 const struct check_test test_advise[] = {
-    TEST(test_stats),    TEST(test_best_share),  TEST(test_verdicts),    TEST(test_numbers),
-    TEST(test_bad_runs), TEST(test_same_advice), TEST(test_calibration),
+    TEST(test_stats),       TEST(test_best_share), TEST(test_verdicts),
+    TEST(test_numbers),     TEST(test_bad_runs),   TEST(test_same_advice),
+    TEST(test_calibration), TEST(test_details),    TEST(test_detectable),
 };
 const size_t n_test_advise = N_OF(test_advise);

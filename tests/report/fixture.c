@@ -132,6 +132,24 @@ static void add_run(struct runs *r, const struct arm *a, uint64_t n, uint64_t d,
     r->n++;
 }
 
+/* What the report reads of a run's own folder: a tenth of its steps are its branch's. */
+static enum st write_run_json(const char *dir, const struct run_record *r, struct err *err)
+{
+    struct strbuf sub = { 0 };
+    struct js *v = js_object(), *settings = js_object();
+    str_printf(&sub, "%s/runs/%s", dir, r->run_id);
+    js_put_whole(settings, "n_step", (int64_t)(r->n_tok / 1000));
+    js_put_whole(settings, "branch_step", (int64_t)(r->n_tok / 1000 - r->n_tok / 10000));
+    js_put(v, "settings", settings);
+    enum st st = dir_make(sub.s, err);
+    if (st == ST_OK)
+        st = write_json(sub.s, "run.json", v, err);
+    else
+        js_free(v);
+    str_release(&sub);
+    return st;
+}
+
 static enum st write_runs(const char *dir, bool evil, struct err *err)
 {
     size_t max = N_OF(arms) * N_OF(sizes) * N_OF(budgets) * SEEDS + 1;
@@ -152,6 +170,8 @@ static enum st write_runs(const char *dir, bool evil, struct err *err)
         list[i] = &r.rec[i];
     char *path = path_join(dir, "runs.csv");
     enum st st = run_table_write(path, list, r.n, err);
+    for (size_t i = 0; i < r.n && st == ST_OK && !evil; i++)
+        st = write_run_json(dir, list[i], err);
     free(path);
     free(list);
     free(r.rec);
