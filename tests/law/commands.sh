@@ -57,7 +57,7 @@ advice=$("$MIXLAW" advise "$dir/study") || fail "advise"
 has_keys "$advice" kind share share_lo share_hi equal_set loss loss_lo loss_hi tokens_saved breakeven_tokens verdict runs_needed \
     reasons controls choices smallest_effect
 grep -q '"verdict":"use hq at 0.33"' <<<"$advice" || fail "advice: ${advice:0:300}"
-grep -q '"share_lo":0.0,"share_hi":1.0' <<<"$advice" || fail "three shares bracket the best: ${advice:0:300}"
+grep -q '"share_lo":null,"share_hi":null' <<<"$advice" || fail "an interval from three shares: ${advice:0:300}"
 refuses 2 "away from the measured points" "$MIXLAW" advise --params 7B "$dir/study"
 fits=$("$MIXLAW" fit --bootstrap 20 "$dir/study") || fail "fit of a study"
 [[ $(wc -l <<<"$fits") == 9 ]] || fail "3 mixtures and 3 laws give $(wc -l <<<"$fits") lines"
