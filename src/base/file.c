@@ -1,4 +1,5 @@
 /* base/file.c - see file.h. */
+#define _XOPEN_SOURCE 700 /* realpath */
 #include "base/file.h"
 
 #include <dirent.h>
@@ -12,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 
 static enum st io_error(struct err *err, const char *what, const char *path)
@@ -114,8 +116,11 @@ enum st outfile_open(struct outfile *f, const char *path, struct err *err)
 enum st outfile_commit(struct outfile *f, struct err *err)
 {
     enum st st = ST_OK;
-    if (ferror(f->stream) || fflush(f->stream) != 0 || fsync(fileno(f->stream)) != 0)
+    bool failed_before = ferror(f->stream); /* then fflush tries again, and says why */
+    if (fflush(f->stream) != 0 || fsync(fileno(f->stream)) != 0)
         st = io_error(err, "write", f->path);
+    else if (failed_before)
+        st = err_set(err, ST_IO, "cannot write '%s': a part of it was lost", f->path);
     if (fclose(f->stream) != 0 && st == ST_OK)
         st = io_error(err, "write", f->path);
     f->stream = NULL;
@@ -232,22 +237,70 @@ const char *path_base(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static enum st add_folder(struct strlist *files, const char *dir, struct err *err)
+bool path_is_unfinished(const char *path)
+{
+    const char *at = strstr(path_base(path), ".tmp-");
+    return at && at[5] && at[5 + strspn(at + 5, "0123456789")] == '\0';
+}
+
+struct folder { /* one that is being walked, and the one it lies in */
+    dev_t dev;
+    ino_t ino;
+    const struct folder *up;
+};
+
+static enum st add_folder(struct strlist *files, const char *dir, const struct folder *up,
+                          struct err *err);
+
+/* What a folder holds: plain files and folders. A link that leads back up would never end, a pipe
+ * or a device would wait for ever. Links to nowhere are named by whoever opens them. */
+static enum st add_child(struct strlist *files, const char *path, const struct folder *up,
+                         struct err *err)
+{
+    struct stat s;
+    if (path_is_unfinished(path))
+        return ST_OK;
+    if (stat(path, &s) == 0 && S_ISDIR(s.st_mode))
+        return add_folder(files, path, up, err);
+    if (stat(path, &s) == 0 && !S_ISREG(s.st_mode))
+        log_warn("'%s' is no plain file; passed over", path);
+    else
+        strlist_add(files, path);
+    return ST_OK;
+}
+
+static enum st add_folder(struct strlist *files, const char *dir, const struct folder *up,
+                          struct err *err)
 {
     struct strlist names = { 0 };
+    struct stat s;
+    if (stat(dir, &s) != 0)
+        return io_error(err, "look at", dir);
+    const struct folder here = { s.st_dev, s.st_ino, up };
+    for (const struct folder *f = up; f; f = f->up)
+        if (f->dev == here.dev && f->ino == here.ino) {
+            log_warn("'%s' leads back to a folder it lies in; passed over", dir);
+            return ST_OK;
+        }
     enum st st = dir_list(dir, &names, err);
     for (size_t i = 0; i < names.n && st == ST_OK; i++) {
-        if (names.s[i][0] == '.')
-            continue;
         char *child = path_join(dir, names.s[i]);
-        if (file_is_dir(child))
-            st = add_folder(files, child, err);
-        else
-            strlist_add(files, child);
+        if (names.s[i][0] != '.')
+            st = add_child(files, child, &here, err);
         free(child);
     }
     strlist_release(&names);
     return st;
+}
+
+bool dir_holds(const char *dir, const char *path)
+{
+    char *d = realpath(dir, NULL), *p = realpath(path, NULL);
+    size_t n = d ? strlen(d) : 0;
+    bool holds = d && p && strncmp(p, d, n) == 0 && (p[n] == '/' || p[n] == '\0');
+    free(d);
+    free(p);
+    return holds;
 }
 
 static enum st add_input(struct strlist *files, const char *input, struct err *err)
@@ -259,18 +312,14 @@ static enum st add_input(struct strlist *files, const char *input, struct err *e
     size_t before = files->n;
     enum st st = ST_OK;
     if (file_is_dir(input)) {
-        st = add_folder(files, input, err);
+        st = add_folder(files, input, NULL, err);
     } else if (file_exists(input)) {
         strlist_add(files, input);
     } else {
         glob_t g;
         if (glob(input, 0, NULL, &g) == 0) { /* sorted by glob */
-            for (size_t i = 0; i < g.gl_pathc && st == ST_OK; i++) {
-                if (file_is_dir(g.gl_pathv[i]))
-                    st = add_folder(files, g.gl_pathv[i], err);
-                else
-                    strlist_add(files, g.gl_pathv[i]);
-            }
+            for (size_t i = 0; i < g.gl_pathc && st == ST_OK; i++)
+                st = add_child(files, g.gl_pathv[i], NULL, err);
             globfree(&g);
         } else if (!strpbrk(input, "*?[")) {
             return err_set(err, ST_IO, "no file or folder '%s'", input);
@@ -296,6 +345,11 @@ enum st lock_take(struct lock *l, const char *path, struct err *err)
     if (l->fd < 0)
         return io_error(err, "open", path);
     if (flock(l->fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK) { /* a file system without locks */
+            enum st st = io_error(err, "lock", path);
+            lock_drop(l);
+            return st;
+        }
         ssize_t n = read(l->fd, who, sizeof who - 1);
         who[n > 0 ? n : 0] = '\0';
         lock_drop(l);

@@ -54,8 +54,14 @@ MUST_USE enum st dir_list(const char *path, struct strlist *names,
 char *path_join(const char *dir, const char *name); /* the caller frees it */
 const char *path_base(const char *path);            /* after the last slash */
 
-/* Files, folders (all files below them, hidden ones left out) and glob patterns to a list of files,
- * each input's files in name order. "-" and http(s) URLs pass unchanged. ST_IO names an input with no file. */
+/* Whether path lies below dir (or is it), through links; false when one of them is not there. */
+bool dir_holds(const char *dir, const char *path);
+
+/* NAME.tmp-123: what an outfile writes to, left behind by a kill. */
+bool path_is_unfinished(const char *path);
+
+/* Files, folders (all plain files below them, hidden and unfinished ones left out) and glob patterns to
+ * a list of files, each input's files in name order. "-" and http(s) URLs pass unchanged. ST_IO names an input with no file. */
 MUST_USE enum st paths_expand(struct strlist *files, char *const *input, size_t n_input,
                               struct err *err);
 

@@ -8,6 +8,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 
 struct hasher {
@@ -82,17 +83,20 @@ enum st digest_parse(struct digest *d, const char *hex, struct err *err)
 
 enum st digest_file(struct digest *d, const char *path, struct err *err)
 {
-    FILE *f = fopen(path, "rb");
+    FILE *f = fopen(path, "rbe");
     if (!f)
         return err_set(err, ST_IO, "cannot open '%s': %s", path, strerror(errno));
     enum { CHUNK = 1 << 20 };
     char *buf = xmalloc(CHUNK);
     struct hasher *h = hasher_new();
     size_t n;
-    while ((n = fread(buf, 1, CHUNK, f)) > 0)
+    while (!stop_asked() && (n = fread(buf, 1, CHUNK, f)) > 0)
         hasher_add(h, buf, n);
-    enum st st =
-        ferror(f) ? err_set(err, ST_IO, "cannot read '%s': %s", path, strerror(errno)) : ST_OK;
+    enum st st = ST_OK;
+    if (ferror(f))
+        st = err_set(err, ST_IO, "cannot read '%s': %s", path, strerror(errno));
+    else if (stop_asked())
+        st = err_set(err, ST_INTERRUPTED, "stopped while reading '%s'", path);
     *d = hasher_digest(h);
     hasher_free(h);
     free(buf);

@@ -84,10 +84,30 @@ struct js *js_copy(const struct js *v)
     return from(json_deep_copy(to(v)));
 }
 
+/* Keys may be file names, which are any bytes: what is not UTF-8 is spelled out, so that different
+ * names stay different. */
+static void spell_key(struct strbuf *out, const char *key)
+{
+    for (size_t n = strlen(key); n > 0;) {
+        size_t good = utf8_valid(key, n);
+        str_add(out, key, good);
+        if (good < n)
+            str_printf(out, "\\x%02X", (unsigned char)key[good++]);
+        key += good;
+        n -= good;
+    }
+}
+
 void js_put(struct js *obj, const char *key, struct js *v)
 {
+    struct strbuf spelled = { 0 };
+    if (utf8_valid(key, strlen(key)) != strlen(key)) {
+        spell_key(&spelled, key);
+        key = spelled.s;
+    }
     int failed = json_object_set_new(to(obj), key, to(v));
     assert(!failed);
+    str_release(&spelled);
 }
 
 void js_put_text(struct js *obj, const char *key, const char *s)

@@ -36,7 +36,8 @@ struct js *js_array(void);
 struct js *js_text(const char *s);      /* s: valid UTF-8 */
 struct js *js_copy(const struct js *v); /* deep */
 
-void js_put(struct js *obj, const char *key, struct js *v);       /* takes v */
+/* Takes v. A key that is no UTF-8 (a file name) has its odd bytes written as \xE9. */
+void js_put(struct js *obj, const char *key, struct js *v);
 void js_put_text(struct js *obj, const char *key, const char *s); /* NULL becomes null */
 void js_put_textn(struct js *obj, const char *key, const char *s,
                   size_t n_bytes); /* repairs UTF-8 */

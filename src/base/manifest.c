@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 
 void manifest_key(char hex[DIGEST_HEX], const char *stage, int version, const struct js *settings,
                   const struct js *inputs)
@@ -70,10 +71,13 @@ enum st manifest_read(const char *dir, struct js **out, struct err *err)
 enum st manifest_inputs(struct js **out, char *const *path, size_t n_path, struct err *err)
 {
     struct js *inputs = js_object();
+    struct progress progress; /* seen on large inputs only */
     enum st st = ST_OK;
+    progress_start(&progress, "digest inputs", n_path, "files");
     for (size_t i = 0; i < n_path && st == ST_OK; i++) {
         struct digest d;
         char hex[DIGEST_HEX];
+        progress_at(&progress, i);
         st = digest_file(&d, path[i], err);
         if (st == ST_OK)
             js_put_text(inputs, path[i], digest_hex(d, hex));

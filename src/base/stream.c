@@ -7,16 +7,20 @@
 #include "base/stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libdeflate.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -25,15 +29,18 @@ enum { IN_BYTES = 256 * 1024, ZSTD_LEVEL = 3, WINDOW_LOG_MAX = 27 };
 enum { OUT_BYTES = 256 * 1024, OUT_MAX = 16 << 20, LONG_MAX_TRIES = 4 };
 
 struct stream {
-    FILE *file;
+    int fd;
+    bool waits; /* a pipe or terminal: a read may last for ever */
     char *path;
     enum stream_kind kind;
-    uint8_t *in;        /* IN_BYTES of the file */
+    uint8_t *in;        /* IN_BYTES of the file, read ahead */
     size_t n_in, at;    /* bytes there, bytes consumed */
     uint64_t in_offset; /* file offset of in[0] */
     uint64_t member_offset;
     bool in_member; /* a gzip member or zstd frame is begun and not finished */
     bool eof;
+    enum st broken; /* reading the file failed; told when what came before is used up */
+    struct err broken_why;
     z_stream z;
     bool z_open;
     struct libdeflate_decompressor *whole; /* for members that are in memory whole */
@@ -46,6 +53,38 @@ struct stream {
     struct err why;
 };
 
+/* Waits for a pipe's next bytes. A stop asked for in the meantime is seen within half a second. */
+static enum st wait_for_bytes(struct stream *s)
+{
+    struct pollfd p = { .fd = s->fd, .events = POLLIN };
+    while (poll(&p, 1, 500) <= 0)
+        if (stop_asked())
+            return err_set(&s->broken_why, ST_INTERRUPTED, "stopped while reading '%s'", s->path);
+    return ST_OK;
+}
+
+/* Moves what is unread to the front and fills the rest of the buffer, so that magic numbers can be
+ * looked at and members unpacked whole. */
+static void top_up(struct stream *s)
+{
+    memmove(s->in, s->in + s->at, s->n_in - s->at);
+    s->in_offset += s->at;
+    s->n_in -= s->at;
+    s->at = 0;
+    while (s->n_in < IN_BYTES && !s->eof && !s->broken) {
+        if (s->waits && (s->broken = wait_for_bytes(s)) < 0)
+            return;
+        ssize_t n = read(s->fd, s->in + s->n_in, IN_BYTES - s->n_in);
+        if (n > 0)
+            s->n_in += (size_t)n;
+        else if (n == 0)
+            s->eof = true;
+        else if (errno != EINTR)
+            s->broken =
+                err_set(&s->broken_why, ST_IO, "cannot read '%s': %s", s->path, strerror(errno));
+    }
+}
+
 /* Makes at least one unread byte available, or ST_END. */
 static enum st fill(struct stream *s, struct err *err)
 {
@@ -53,25 +92,12 @@ static enum st fill(struct stream *s, struct err *err)
         return ST_OK;
     if (s->eof)
         return ST_END;
-    s->in_offset += s->n_in;
-    s->at = 0;
-    s->n_in = fread(s->in, 1, IN_BYTES, s->file);
+    top_up(s);
     if (s->n_in > 0)
         return ST_OK;
-    if (ferror(s->file))
-        return err_set(err, ST_IO, "cannot read '%s': %s", s->path, strerror(errno));
-    s->eof = true;
-    return ST_END;
-}
-
-/* Moves what is unread to the front and reads more, so that magic numbers can be looked at. */
-static void top_up(struct stream *s)
-{
-    memmove(s->in, s->in + s->at, s->n_in - s->at);
-    s->in_offset += s->at;
-    s->n_in -= s->at;
-    s->at = 0;
-    s->n_in += fread(s->in + s->n_in, 1, IN_BYTES - s->n_in, s->file);
+    if (s->broken && err)
+        *err = s->broken_why;
+    return s->broken ? s->broken : ST_END;
 }
 
 static bool gzip_magic(const uint8_t *p, size_t n)
@@ -96,14 +122,17 @@ enum st stream_open(struct stream **out, const char *path, struct err *err)
     *out = NULL;
     s->path = xstrdup(path);
     s->in = xmalloc(IN_BYTES);
+    s->fd = -1;
     if (strcmp(path, "-") == 0)
-        s->file = stdin;
+        s->fd = STDIN_FILENO;
     else if (file_is_dir(path))
         st = err_set(err, ST_IO, "'%s' is a folder, want a file", path);
-    else if (!(s->file = fopen(path, "rbe")))
+    else if ((s->fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
         st = err_set(err, ST_IO, "cannot open '%s': %s", path, strerror(errno));
     if (st < 0)
         goto out;
+    struct stat about;
+    s->waits = fstat(s->fd, &about) == 0 && !S_ISREG(about.st_mode);
     top_up(s);
     if (gzip_magic(s->in, s->n_in)) {
         s->kind = STREAM_GZIP;
@@ -131,8 +160,8 @@ void stream_close(struct stream *s)
     libdeflate_free_decompressor(s->whole);
     free(s->out);
     ZSTD_freeDStream(s->zstd);
-    if (s->file && s->file != stdin)
-        fclose(s->file);
+    if (s->fd >= 0 && s->fd != STDIN_FILENO)
+        close(s->fd);
     free(s->in);
     free(s->path);
     free(s);
@@ -440,7 +469,7 @@ enum st outstream_write(struct outstream *o, const void *bytes, size_t n, struct
     if (o->kind == STREAM_ZSTD)
         return write_zstd(o, bytes, n, ZSTD_e_continue, err);
     if (o->kind == STREAM_GZIP)
-        return gzwrite(o->gz, bytes, (unsigned)n) == (int)n ? ST_OK : write_failed(o, err);
+        return gzfwrite(bytes, 1, n, o->gz) == n ? ST_OK : write_failed(o, err);
     return fwrite(bytes, 1, n, o->file.stream) == n ? ST_OK : write_failed(o, err);
 }
 

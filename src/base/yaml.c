@@ -8,19 +8,31 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-enum { MAX_DEPTH = 32, MAX_BYTES = 16 << 20 };
+enum { MAX_DEPTH = 32, MAX_BYTES = 1 << 20, MAX_KEYS = 1024 };
 
 struct parse {
     yaml_parser_t parser;
     const char *name;
     struct err *err;
+    const char *text;
 };
+
+/* The line of a byte: where bytes are no UTF-8 libyaml knows only that. */
+static size_t line_of(const char *text, size_t at)
+{
+    size_t line = 1;
+    for (size_t i = 0; i < at; i++)
+        line += text[i] == '\n';
+    return line;
+}
 
 static enum st next_event(struct parse *p, yaml_event_t *e)
 {
     if (yaml_parser_parse(&p->parser, e))
         return ST_OK;
-    return err_set(p->err, ST_FORMAT, "'%s' line %zu: %s", p->name, p->parser.problem_mark.line + 1,
+    size_t line = p->parser.error == YAML_READER_ERROR ? line_of(p->text, p->parser.problem_offset)
+                                                       : p->parser.problem_mark.line + 1;
+    return err_set(p->err, ST_FORMAT, "'%s' line %zu: %s", p->name, line,
                    p->parser.problem ? p->parser.problem : "not YAML");
 }
 
@@ -34,11 +46,23 @@ static struct yml *node_new(enum yml_kind kind, const yaml_event_t *e)
 
 static enum st parse_node(struct parse *p, yaml_event_t *e, int depth, struct yml **out);
 
+/* A scalar as a terminated text; the caller frees it. */
+static enum st take_text(struct parse *p, const yaml_event_t *e, char **out)
+{
+    const char *s = (const char *)e->data.scalar.value;
+    size_t n = e->data.scalar.length;
+    if (memchr(s, '\0', n))
+        return err_set(p->err, ST_FORMAT, "'%s' line %zu: a text with a NUL character", p->name,
+                       e->start_mark.line + 1);
+    *out = xstrndup(s, n);
+    return ST_OK;
+}
+
 /* Reads entries until the container's end event. */
 static enum st parse_children(struct parse *p, struct yml *v, int depth)
 {
     struct yml **tail = &v->child;
-    for (;;) {
+    for (int n_key = 0;;) {
         yaml_event_t e;
         char *key = NULL;
         enum st st = next_event(p, &e);
@@ -55,11 +79,16 @@ static enum st parse_children(struct parse *p, struct yml *v, int depth)
                 return err_set(p->err, ST_FORMAT, "'%s' line %d: a key must be plain text", p->name,
                                line);
             }
-            key = xstrndup((const char *)e.data.scalar.value, e.data.scalar.length);
+            st = take_text(p, &e, &key);
             yaml_event_delete(&e);
-            st = yml_get(v, key) ? err_set(p->err, ST_FORMAT, "'%s' line %d: '%s' is given twice",
-                                           p->name, line, key)
-                                 : next_event(p, &e);
+            if (st == ST_OK && ++n_key > MAX_KEYS)
+                st = err_set(p->err, ST_LIMIT, "'%s' line %d: more than %d entries in a map",
+                             p->name, line, MAX_KEYS);
+            else if (st == ST_OK && yml_get(v, key))
+                st = err_set(p->err, ST_FORMAT, "'%s' line %d: '%s' is given twice", p->name, line,
+                             key);
+            if (st == ST_OK)
+                st = next_event(p, &e);
             if (st < 0) {
                 free(key);
                 return st;
@@ -85,8 +114,12 @@ static enum st parse_node(struct parse *p, yaml_event_t *e, int depth, struct ym
         st = err_set(p->err, ST_LIMIT, "'%s' line %d: nested deeper than %d", p->name, line,
                      MAX_DEPTH);
     } else if (e->type == YAML_SCALAR_EVENT) {
-        *out = node_new(YML_TEXT, e);
-        (*out)->text = xstrndup((const char *)e->data.scalar.value, e->data.scalar.length);
+        char *text = NULL;
+        st = take_text(p, e, &text);
+        if (st == ST_OK) {
+            *out = node_new(YML_TEXT, e);
+            (*out)->text = text;
+        }
     } else if (e->type == YAML_SEQUENCE_START_EVENT || e->type == YAML_MAPPING_START_EVENT) {
         *out = node_new(e->type == YAML_MAPPING_START_EVENT ? YML_MAP : YML_LIST, e);
         yaml_event_delete(e);
@@ -102,7 +135,7 @@ static enum st parse_node(struct parse *p, yaml_event_t *e, int depth, struct ym
 enum st yml_parse(struct yml **out, const char *name, const char *text, size_t n_bytes,
                   struct err *err)
 {
-    struct parse p = { .name = name, .err = err };
+    struct parse p = { .name = name, .err = err, .text = text };
     yaml_event_t e;
     *out = NULL;
     if (!yaml_parser_initialize(&p.parser))

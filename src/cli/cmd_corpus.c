@@ -1,17 +1,13 @@
 /* cli/cmd_corpus.c - `corpus`: inputs to a folder of documents; `corpus cat`: to lines of JSON. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
-#include "base/hash.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "cli/commands.h"
+#include "cli/inputs.h"
 #include "corpus/build.h"
 #include "corpus/reader.h"
-#include "net/net.h"
 
 struct opts {
     const char *out, *clean, *dedup, *lang, *held;
@@ -77,47 +73,14 @@ static const struct field field[] = {
       .offset = offsetof(struct opts, held) },
 };
 
-/* The last part of a URL's path, as a file name. */
-static char *url_name(const char *url)
-{
-    size_t n = strcspn(url, "?#");
-    size_t at = n;
-    while (at > 0 && url[at - 1] != '/')
-        at--;
-    return n > at ? xstrndup(url + at, n - at) : xstrdup("index");
-}
-
-/* Inputs with each URL fetched into the cache and replaced by the file there. */
-static enum st fetch_inputs(struct strlist *out, int argc, char **argv, struct err *err)
-{
-    enum st st = ST_OK;
-    for (int i = 0; i < argc && st == ST_OK; i++) {
-        if (!str_starts(argv[i], "http://") && !str_starts(argv[i], "https://")) {
-            strlist_add(out, argv[i]);
-            continue;
-        }
-        char hex[DIGEST_HEX];
-        digest_hex(digest_of(argv[i], strlen(argv[i])), hex);
-        char *base = url_name(argv[i]), *folder = xasprintf("download/%.16s", hex);
-        char *dir = cache_path(folder), *path = path_join(dir, base);
-        st = dir_make(dir, err);
-        if (st == ST_OK && !file_exists(path))
-            st = net_download(argv[i], path, err);
-        if (st == ST_OK)
-            strlist_add(out, path);
-        free(base);
-        free(folder);
-        free(dir);
-        free(path);
-    }
-    return st;
-}
-
 static enum st run_corpus(void *opts, struct cli *cli, int argc, char **argv, struct err *err)
 {
     const struct opts *o = opts;
-    if (argc == 0)
-        return err_set(err, ST_USAGE, "want at least one INPUT: a file, folder, pattern or URL");
+    struct js *counts = NULL;
+    struct strlist inputs = { 0 }, eval = { 0 };
+    enum st st = inputs_fetch(&inputs, (size_t)argc, argv, err);
+    if (st == ST_OK && o->decontaminate.n)
+        st = inputs_fetch(&eval, o->decontaminate.n, (char *const *)o->decontaminate.s, err);
     struct corpus_conf conf = { .out = o->out,
                                 .clean = o->clean,
                                 .dedup = o->dedup,
@@ -126,17 +89,15 @@ static enum st run_corpus(void *opts, struct cli *cli, int argc, char **argv, st
                                 .max_bytes = o->max_bytes,
                                 .hold_out = o->hold_out,
                                 .held = o->held,
-                                .decontaminate = (char *const *)o->decontaminate.s,
-                                .n_decontaminate = o->decontaminate.n,
+                                .decontaminate = eval.s,
+                                .n_decontaminate = eval.n,
                                 .drop_source = (char *const *)o->drop_source.s,
                                 .n_drop_source = o->drop_source.n,
                                 .strict = cli->strict };
-    struct js *counts = NULL;
-    struct strlist inputs = { 0 };
-    enum st st = fetch_inputs(&inputs, argc, argv, err);
     if (st == ST_OK)
         st = corpus_build(&counts, &conf, inputs.s, inputs.n, err);
     strlist_release(&inputs);
+    strlist_release(&eval);
     if (st == ST_END)
         log_info("'%s' is up to date", o->out);
     if (st >= 0)
@@ -196,12 +157,10 @@ static enum st cat_file(const struct corpus_file *f, struct cli *cli, struct str
 static enum st run_cat(void *opts, struct cli *cli, int argc, char **argv, struct err *err)
 {
     (void)opts;
-    if (argc == 0)
-        return err_set(err, ST_USAGE, "want at least one INPUT: a file, folder, pattern or URL");
     struct corpus_files files = { 0 };
     struct strbuf line = { 0 };
     struct strlist inputs = { 0 };
-    enum st st = fetch_inputs(&inputs, argc, argv, err);
+    enum st st = inputs_fetch(&inputs, (size_t)argc, argv, err);
     if (st == ST_OK)
         st = corpus_files_expand(&files, inputs.s, inputs.n, err);
     strlist_release(&inputs);

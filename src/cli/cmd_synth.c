@@ -3,10 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
-#include "base/log.h"
-#include "base/mem.h"
 #include "cli/commands.h"
+#include "cli/inputs.h"
 #include "synth/probe.h"
 #include "synth/synth.h"
 
@@ -122,28 +120,18 @@ static const struct field pilot_field[] = { SYNTH_FIELDS,
 
 static const struct synth_opts defaults = { .docs = 32, .idle = 600 };
 
-static enum st expand(struct strlist *out, char *const *in, size_t n, struct err *err)
-{
-    enum st st = paths_expand(out, in, n, err);
-    for (size_t i = 0; i < out->n && st == ST_OK; i++)
-        if (strcmp(out->s[i], "-") == 0)
-            st = err_set(err, ST_USAGE, "synth reads its input several times: '-' cannot be one");
-    return st;
-}
-
 static enum st run_either(const struct synth_opts *o, struct cli *cli, int argc, char **argv,
                           bool pilot, struct err *err)
 {
     struct strlist input = { 0 }, domains = { 0 };
     struct recipe *recipe = NULL;
     struct js *row = NULL;
-    enum st st = argc ? ST_OK : err_set(err, ST_USAGE, "want at least one INPUT");
+    enum st st = recipe_open(&recipe, o->recipe, err);
     if (st == ST_OK)
-        st = recipe_open(&recipe, o->recipe, err);
-    if (st == ST_OK)
-        st = expand(&input, argv, (size_t)argc, err);
+        st = inputs_files(&input, (size_t)argc, argv, cli->strict, err);
     if (st == ST_OK && o->decontaminate.n)
-        st = expand(&domains, (char *const *)o->decontaminate.s, o->decontaminate.n, err);
+        st = inputs_files(&domains, o->decontaminate.n, (char *const *)o->decontaminate.s,
+                          cli->strict, err);
     if (st == ST_OK) {
         const struct synth_conf conf = { .recipe = recipe,
                                          .generator = o->generator,

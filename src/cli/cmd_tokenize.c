@@ -1,6 +1,7 @@
 /* cli/cmd_tokenize.c - `tokenize train|encode`: documents to a tokenizer, documents to token files. */
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/inputs.h"
 #include "data/encode.h"
 
 struct train_opts {
@@ -33,14 +34,16 @@ static const struct field train_field[] = {
 static enum st run_train(void *opts, struct cli *cli, int argc, char **argv, struct err *err)
 {
     const struct train_opts *o = opts;
-    if (argc == 0)
-        return err_set(err, ST_USAGE, "want at least one INPUT: a file, folder or pattern");
+    struct strlist inputs = { 0 };
     struct train_tok_conf conf = { .vocab_size = (int)o->vocab_size,
                                    .max_bytes = o->max_bytes,
                                    .out = o->out,
                                    .strict = cli->strict };
     struct train_tok_counts counts;
-    enum st st = train_tok_files(&counts, &conf, argv, (size_t)argc, err);
+    enum st st = inputs_fetch(&inputs, (size_t)argc, argv, err);
+    if (st == ST_OK)
+        st = train_tok_files(&counts, &conf, inputs.s, inputs.n, err);
+    strlist_release(&inputs);
     if (st < 0)
         return st;
     struct js *row = js_object();
@@ -100,8 +103,7 @@ static const struct field encode_field[] = {
 static enum st run_encode(void *opts, struct cli *cli, int argc, char **argv, struct err *err)
 {
     const struct encode_opts *o = opts;
-    if (argc == 0)
-        return err_set(err, ST_USAGE, "want at least one INPUT: a file, folder or pattern");
+    struct strlist inputs = { 0 };
     struct encode_conf conf = { .tokenizer = o->tokenizer,
                                 .prefix = o->out,
                                 .source = o->source,
@@ -109,7 +111,10 @@ static enum st run_encode(void *opts, struct cli *cli, int argc, char **argv, st
                                 .strict = cli->strict,
                                 .n_threads = (int)cli->threads };
     struct encode_counts counts;
-    enum st st = encode_files(&counts, &conf, argv, (size_t)argc, err);
+    enum st st = inputs_fetch(&inputs, (size_t)argc, argv, err);
+    if (st == ST_OK)
+        st = encode_files(&counts, &conf, inputs.s, inputs.n, err);
+    strlist_release(&inputs);
     if (st < 0)
         return st;
     if (st == ST_END)

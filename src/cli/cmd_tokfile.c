@@ -156,9 +156,16 @@ static enum st run_cat(void *opts, struct cli *cli, int argc, char **argv, struc
     for (size_t d = 0; d < n && st == ST_OK && !stop_asked(); d++) {
         str_clear(&line);
         tokfile_line(f, d, tok, &line);
-        if (fwrite(line.s, 1, line.n, stdout) != line.n)
-            st = err_set(err, ST_IO, "cannot write to standard output: %s", strerror(errno));
+        if (fwrite(line.s, 1, line.n, stdout) == line.n)
+            continue;
+        if (errno == EPIPE) { /* `| head` has seen enough */
+            clearerr(stdout);
+            break;
+        }
+        st = err_set(err, ST_IO, "cannot write to standard output: %s", strerror(errno));
     }
+    if (st == ST_OK && stop_asked())
+        st = err_set(err, ST_INTERRUPTED, "stopped");
     str_release(&line);
     tok_free(tok);
     tokfile_close(f);

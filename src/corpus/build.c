@@ -181,7 +181,7 @@ static enum st walk_file(struct build *b, const struct corpus_file *f, take_fn *
     struct reader *r;
     struct reader_conf conf = { .strict = b->conf->strict, .source = f->source, .name = f->name };
     enum st st = reader_open(&r, f->path, &conf, err);
-    if (st < 0 && !f->named && !b->conf->strict) {
+    if (st < 0 && st != ST_INTERRUPTED && !f->named && !b->conf->strict) {
         if (b->n_passed++ < MAX_WARNINGS) /* a folder may hold pictures and the like */
             log_warn("%s; passed over", err->msg);
         return ST_OK;
@@ -260,7 +260,7 @@ static enum st clear_folder(const char *dir, struct err *err)
     struct strlist names = { 0 };
     enum st st = dir_list(dir, &names, err);
     for (size_t i = 0; i < names.n && st == ST_OK; i++) {
-        if (!str_starts(names.s[i], "docs-") && !str_starts(names.s[i], "spool.jsonl.zst") &&
+        if (!doc_file_is(names.s[i]) && !str_starts(names.s[i], "spool.jsonl.zst") &&
             !str_starts(names.s[i], "dropped.jsonl.zst"))
             continue;
         char *path = path_join(dir, names.s[i]);
@@ -410,13 +410,20 @@ static enum st build_release(struct build *b, enum st st)
     return st;
 }
 
+static enum st lock_folder(struct lock *l, const char *dir, struct err *err)
+{
+    char *path = path_join(dir, ".lock");
+    enum st st = lock_take(l, path, err);
+    free(path);
+    return st;
+}
+
 enum st corpus_build(struct js **counts, const struct corpus_conf *c, char *const *input,
                      size_t n_input, struct err *err)
 {
     struct build b = { .conf = c, .out.dir = c->out, .held.dir = c->held };
     struct js *settings = NULL, *inputs = NULL, *old = NULL;
-    struct lock lock = { -1 };
-    char *lock_path = path_join(c->out, ".lock");
+    struct lock lock = { -1 }, held_lock = { -1 };
     *counts = NULL;
     enum st st = check_conf(c, err);
     if (st == ST_OK)
@@ -426,7 +433,13 @@ enum st corpus_build(struct js **counts, const struct corpus_conf *c, char *cons
     if (st == ST_OK && c->held)
         st = dir_make(c->held, err);
     if (st == ST_OK)
-        st = lock_take(&lock, lock_path, err);
+        st = lock_folder(&lock, c->out, err);
+    if (st == ST_OK && c->held)
+        st = lock_folder(&held_lock, c->held, err);
+    if (st == ST_OK)
+        st = corpus_files_outside(&b.files, c->out, err);
+    if (st == ST_OK)
+        st = corpus_files_outside(&b.files, c->held, err);
     if (st == ST_OK)
         st = inputs_of(&inputs, &b, err);
     if (st == ST_OK) {
@@ -452,7 +465,7 @@ enum st corpus_build(struct js **counts, const struct corpus_conf *c, char *cons
     js_free(settings);
     js_free(inputs);
     js_free(old);
+    lock_drop(&held_lock);
     lock_drop(&lock);
-    free(lock_path);
     return build_release(&b, st);
 }

@@ -57,10 +57,13 @@ struct corpus_files {
     struct corpus_file *file;
     size_t n, cap;
 };
-/* Files below inputs. A file's source is its own name; below a folder the folder's name, or the
+/* Files below inputs; of a folder that a stage of ours has made only its docs-*.jsonl.zst. A file's source is its own name; below a folder the folder's name, or the
  * subfolder's where the folder holds only folders. */
 MUST_USE enum st corpus_files_expand(struct corpus_files *f, char *const *input, size_t n_input,
                                      struct err *err);
+/* ST_USAGE when one of the files lies in the folder dir, where a stage would clear it away; dir may be NULL. */
+MUST_USE enum st corpus_files_outside(const struct corpus_files *f, const char *dir,
+                                      struct err *err);
 void corpus_files_release(struct corpus_files *f);
 
 #endif

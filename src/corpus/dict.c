@@ -64,6 +64,8 @@ static bool take_line(struct input *in, struct dict *d, const char *s, size_t n)
     }
     if (d->in_info)
         return false;
+    if (out->n >= RECORD_MAX) /* an entry without end */
+        return true;
     bool joins = lead == 0 ? d->in_head : d->in_paragraph;
     if (out->n > 0)
         str_adds(out, joins ? " " : lead == 0 ? "\n\n" : "\n");

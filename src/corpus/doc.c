@@ -4,8 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/stream.h"
+
+bool doc_file_is(const char *name)
+{
+    static const char end[] = ".jsonl.zst";
+    if (!str_starts(name, "docs-"))
+        return false;
+    size_t digits = strspn(name + 5, "0123456789");
+    const char *rest = name + 5 + digits;
+    return digits >= 5 && str_starts(rest, end) &&
+           (rest[sizeof end - 1] == '\0' || path_is_unfinished(name));
+}
 
 struct doc_writer {
     struct outstream *out;

@@ -13,6 +13,7 @@
 #ifndef MIXLAW_CORPUS_DOC_H
 #define MIXLAW_CORPUS_DOC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,9 @@ struct doc {
 
 /* Appends the document as one line of JSON, without the line end. */
 void doc_json(struct strbuf *out, const struct doc *d);
+
+/* docs-00000.jsonl.zst and so on, finished or (.tmp-PID) not: what a stage may clear away. */
+bool doc_file_is(const char *name);
 
 struct doc_writer;
 MUST_USE enum st doc_writer_open(struct doc_writer **out, const char *path, struct err *err);

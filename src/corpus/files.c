@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "corpus/build.h"
+#include "corpus/doc.h"
 
 static size_t count_slashes(const char *s, size_t n)
 {
@@ -69,6 +70,18 @@ static void add_file(struct corpus_files *f, const char *path, size_t n_root, bo
     free(root);
 }
 
+/* What a stage keeps beside its documents: reasons, ledgers, the manifest. */
+static bool is_beside_documents(const char *path)
+{
+    const char *base = path_base(path);
+    if (doc_file_is(base))
+        return false;
+    char *sibling = xasprintf("%.*sdocs-00000.jsonl.zst", (int)(base - path), path);
+    bool made_by_us = file_exists(sibling);
+    free(sibling);
+    return made_by_us;
+}
+
 enum st corpus_files_expand(struct corpus_files *f, char *const *input, size_t n_input,
                             struct err *err)
 {
@@ -77,9 +90,16 @@ enum st corpus_files_expand(struct corpus_files *f, char *const *input, size_t n
         struct strlist list = { 0 };
         if (str_starts(input[i], "http://") || str_starts(input[i], "https://"))
             st = err_set(err, ST_UNSUPPORTED, "reading '%s' from the web here; download it first",
-                         input[i]);
+                         input[i]); /* cli/ has replaced those that a person gave */
         else
             st = paths_expand(&list, &input[i], 1, err);
+        size_t n_kept = 0; /* a file that was itself named is read whatever it is */
+        for (size_t k = 0; k < list.n; k++)
+            if (strcmp(list.s[k], input[i]) != 0 && is_beside_documents(list.s[k]))
+                free(list.s[k]);
+            else
+                list.s[n_kept++] = list.s[k];
+        list.n = n_kept;
         for (size_t k = 0; k < list.n && st == ST_OK;) {
             size_t end = k;
             bool only_folders = true;
@@ -92,6 +112,16 @@ enum st corpus_files_expand(struct corpus_files *f, char *const *input, size_t n
         strlist_release(&list);
     }
     return st;
+}
+
+enum st corpus_files_outside(const struct corpus_files *f, const char *dir, struct err *err)
+{
+    for (size_t i = 0; dir && i < f->n; i++)
+        if (dir_holds(dir, f->file[i].path))
+            return err_set(err, ST_USAGE,
+                           "input '%s' lies in the folder '%s' that is to be written",
+                           f->file[i].path, dir);
+    return ST_OK;
 }
 
 void corpus_files_release(struct corpus_files *f)

@@ -21,9 +21,10 @@ enum {
     BLOCK_BYTES = 1 << 20,
     TREE_FACTOR = 96, /* most bytes of tree a byte of page may cost */
     TREE_SLACK = 32 << 20,
-    MAIN_LEAST = 200, /* bytes of text that make a marked main part believable */
-    MENU_WORDS = 200, /* bytes of text outside of links that a menu may have */
-    LINK_PERCENT = 60 /* a block with more of its text in links is a menu */
+    TREE_MAX = 512 << 20, /* whatever the page's size */
+    MAIN_LEAST = 200,     /* bytes of text that make a marked main part believable */
+    MENU_WORDS = 200,     /* bytes of text outside of links that a menu may have */
+    LINK_PERCENT = 60     /* a block with more of its text in links is a menu */
 };
 
 struct block {
@@ -111,6 +112,8 @@ static GumboOutput *parse(struct html *h, const char *page, size_t n_bytes)
 {
     h->n_tree = 0;
     h->max_tree = TREE_SLACK + TREE_FACTOR * n_bytes;
+    if (h->max_tree > TREE_MAX)
+        h->max_tree = TREE_MAX;
     if (setjmp(h->too_big))
         return NULL;
     GumboOptions o = kGumboDefaultOptions;

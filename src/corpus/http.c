@@ -108,7 +108,7 @@ enum st http_text(struct html *h, const char *block, size_t n, struct strbuf *te
 {
     if (n < 12 || memcmp(block, "HTTP/", 5) != 0)
         return err_set(err, ST_FORMAT, "the answer does not begin 'HTTP/'");
-    const char *space = memchr(block, ' ', n < 16 ? n : 16);
+    const char *space = memchr(block, ' ', n - 3 < 16 ? n - 3 : 16);
     if (!space || memcmp(space + 1, "200", 3) != 0)
         return ST_END;
     size_t n_head = header_size(block, n), len;
@@ -136,7 +136,8 @@ enum st http_text(struct html *h, const char *block, size_t n, struct strbuf *te
     v = header_value(block, n_head, "Content-Encoding", &len);
     if (token(v, len, "gzip") || token(v, len, "deflate")) {
         const unsigned char *u = (const unsigned char *)body; /* some archives keep it unpacked */
-        bool packed = n_body > 2 && ((u[0] == 0x1F && u[1] == 0x8B) || (u[0] & 0x0F) == 8);
+        bool packed = n_body > 2 && ((u[0] == 0x1F && u[1] == 0x8B) ||
+                                     ((u[0] & 0x0F) == 8 && (u[0] << 8 | u[1]) % 31 == 0));
         if (packed) {
             st = stream_inflate(&plain, body, n_body, HTML_MAX, err);
             body = plain.s;

@@ -42,13 +42,14 @@ enum st input_fill(struct input *in, size_t n, struct err *err)
     while (in->n - in->at < n) {
         if (in->end)
             return ST_END;
-        if (in->at > 0) {
+        if (in->at > 0 && in->at >= in->n - in->at) { /* never moves more than was read since */
             memmove(in->buf, in->buf + in->at, in->n - in->at);
             in->base += in->at;
             in->n -= in->at;
             in->at = 0;
         }
-        size_t want = n - in->n > CHUNK_BYTES ? n - in->n : CHUNK_BYTES;
+        size_t missing = n - (in->n - in->at);
+        size_t want = missing > CHUNK_BYTES ? missing : CHUNK_BYTES;
         if (in->cap - in->n < CHUNK_BYTES + 1) {
             in->cap = in->n + want + 1;
             in->buf = xrealloc(in->buf, in->cap, 1);

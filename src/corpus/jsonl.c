@@ -9,6 +9,8 @@
 #include "base/mem.h"
 #include "corpus/format.h"
 
+static const char bom[] = "\xEF\xBB\xBF"; /* byte order mark, which some editors write */
+
 struct jsonl {
     struct js *line; /* the document at hand borrows from it */
 };
@@ -338,6 +340,10 @@ static enum st jsonl_next(struct input *in, void *state, struct doc *doc, struct
         str_clear(&in->text);
         str_clear(&in->scratch);
         str_add(&in->text, "", 0);
+        if (in->record == 1 && n >= 3 && memcmp(s, bom, 3) == 0) {
+            s += 3;
+            n -= 3;
+        }
         bool split = utf8_valid(s, n) == n && split_line(s, n, &in->text, &in->scratch) &&
                      js_parse(&j->line, in->scratch.s, in->scratch.n, &why) == ST_OK;
         if (!split && parse_line(&j->line, s, n, &why) < 0)
@@ -357,7 +363,7 @@ static enum st jsonl_next(struct input *in, void *state, struct doc *doc, struct
 
 static bool jsonl_match(const char *head, size_t n)
 {
-    size_t i = 0;
+    size_t i = n >= 3 && memcmp(head, bom, 3) == 0 ? 3 : 0;
     while (i < n && (head[i] == ' ' || head[i] == '\t' || head[i] == '\r' || head[i] == '\n'))
         i++;
     if (i == n || head[i++] != '{')

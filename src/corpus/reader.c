@@ -38,6 +38,27 @@ static const struct {
     { "MMIDIDX", "a token index" },
 };
 
+/* JSON that is not one object a line: an array of objects, or an object written over several lines.
+ * As plain text its braces would be learnt. */
+static bool is_other_json(const char *s, size_t n)
+{
+    const char *end = s + n;
+    char open = '\0';
+    bool new_line = false;
+    if (n >= 3 && memcmp(s, "\xEF\xBB\xBF", 3) == 0)
+        s += 3;
+    for (; s < end && strchr(" \t\r\n[{", *s) && *s; s++) {
+        if (open == '{' && *s == '\n')
+            new_line = true;
+        if (*s == '[' || *s == '{') {
+            if (open == '{')
+                return false;
+            open = open == '[' && *s == '{' ? 'o' : *s;
+        }
+    }
+    return s < end && *s == '"' && (open == 'o' || (open == '{' && new_line));
+}
+
 static enum st find_format(struct reader *r, struct err *err)
 {
     const char *head = input_bytes(&r->in);
@@ -52,6 +73,9 @@ static enum st find_format(struct reader *r, struct err *err)
             return err_set(err, ST_UNSUPPORTED, "'%s' is %s; want WARC, WET, JSONL, HTML or text",
                            r->in.path, others[i].name);
     }
+    if (is_other_json(head, n))
+        return err_set(err, ST_UNSUPPORTED, "'%s' is JSON, but not one object a line (JSONL)",
+                       r->in.path);
     for (size_t i = 0; i < sizeof formats / sizeof *formats && !r->format; i++)
         if (formats[i]->match(head, n))
             r->format = formats[i];

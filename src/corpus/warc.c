@@ -19,7 +19,7 @@
 #include "corpus/format.h"
 #include "corpus/http.h"
 
-enum { HEADER_MAX = 64 * 1024 };
+enum { HEADER_MAX = 64 * 1024, TAIL_MAX = 1024 /* line ends looked at behind a record */ };
 
 struct header {
     size_t n_bytes; /* with the empty line */
@@ -182,7 +182,7 @@ static enum st check_tail(struct input *in, size_t n, size_t *n_all, bool *good,
 {
     size_t at = n;
     enum st st;
-    while ((st = input_fill(in, at + 1, err)) == ST_OK) {
+    while ((st = input_fill(in, at + 1, err)) == ST_OK && at < n + TAIL_MAX) {
         char c = input_bytes(in)[at];
         if (c != '\r' && c != '\n')
             break;
@@ -199,7 +199,7 @@ static enum st check_tail(struct input *in, size_t n, size_t *n_all, bool *good,
     for (size_t i = 0; i < n_tail; i++)
         n_lf += tail[i] == '\n';
     *good = n_cr == 0 ? n_lf == n_tail : n_cr + n_lf == n_tail && tail[0] == '\r' && n_cr >= n_lf;
-    if (st == ST_END)
+    if (st == ST_END || n_tail == TAIL_MAX) /* the next record's beginning is looked for later */
         return ST_OK;
     st = input_fill(in, at + 5, err);
     if (st < 0)

@@ -20,27 +20,6 @@ struct documents {
         n_skipped; /* bytes of all files and of those done; damaged records */
 };
 
-/* What a stage keeps beside its documents: reasons, ledgers, the manifest. */
-static bool is_beside_documents(const struct corpus_file *f)
-{
-    const char *base = path_base(f->path);
-    if (f->named || str_starts(base, "docs-"))
-        return false;
-    char *sibling = xasprintf("%.*sdocs-00000.jsonl.zst", (int)(base - f->path), f->path);
-    bool made_by_us = file_exists(sibling);
-    free(sibling);
-    return made_by_us;
-}
-
-static void drop_file(struct corpus_files *f, size_t i)
-{
-    free(f->file[i].path);
-    free(f->file[i].name);
-    free(f->file[i].source);
-    memmove(f->file + i, f->file + i + 1, (f->n - i - 1) * sizeof *f->file);
-    f->n--;
-}
-
 enum st documents_open(struct documents **out, char *const *input, size_t n_input, bool strict,
                        struct err *err)
 {
@@ -48,13 +27,11 @@ enum st documents_open(struct documents **out, char *const *input, size_t n_inpu
     *out = NULL;
     d->strict = strict;
     enum st st = corpus_files_expand(&d->files, input, n_input, err);
-    for (size_t i = d->files.n; i-- > 0 && st == ST_OK;)
-        if (is_beside_documents(&d->files.file[i]))
-            drop_file(&d->files, i);
     for (size_t i = 0; i < d->files.n && st == ST_OK; i++) {
+        const struct corpus_file *f = &d->files.file[i];
         uint64_t n = 0;
-        if (strcmp(d->files.file[i].path, "-") != 0)
-            st = file_size(d->files.file[i].path, &n, err);
+        if (strcmp(f->path, "-") != 0 && (f->named || file_exists(f->path)))
+            st = file_size(f->path, &n, err);
         d->n_total += n;
     }
     if (st == ST_OK) {
@@ -80,7 +57,8 @@ static enum st open_file(struct documents *d, struct err *err)
     const struct corpus_file *f = &d->files.file[d->at];
     struct reader_conf conf = { .strict = d->strict, .source = f->source, .name = f->name };
     enum st st = reader_open(&d->reader, f->path, &conf, err);
-    if ((st == ST_FORMAT || st == ST_UNSUPPORTED) && !f->named && !d->strict) {
+    bool unreadable = st == ST_FORMAT || st == ST_UNSUPPORTED || st == ST_IO;
+    if (unreadable && !f->named && !d->strict) {
         log_warn("%s; passed over", err->msg);
         return ST_END;
     }
@@ -130,13 +108,16 @@ uint64_t documents_n_skipped(const struct documents *d)
 enum st documents_digests(const struct documents *d, struct js **inputs, struct err *err)
 {
     char **path = NEW_ARRAY(char *, d->files.n + 1);
+    size_t n = 0;
     bool standard_input = false;
     *inputs = NULL;
     for (size_t i = 0; i < d->files.n; i++) {
-        path[i] = d->files.file[i].path;
-        standard_input |= strcmp(path[i], "-") == 0;
+        const struct corpus_file *f = &d->files.file[i];
+        standard_input |= strcmp(f->path, "-") == 0;
+        if (f->named || file_exists(f->path)) /* folders may hold links to nowhere */
+            path[n++] = f->path;
     }
-    enum st st = standard_input ? ST_OK : manifest_inputs(inputs, path, d->files.n, err);
+    enum st st = standard_input ? ST_OK : manifest_inputs(inputs, path, n, err);
     free(path);
     return st;
 }

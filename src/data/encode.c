@@ -220,14 +220,37 @@ static enum st encode_open(struct job *j, const struct encode_conf *c, const str
     return st;
 }
 
+/* The folder of a file that is to be written, made when it is not there; the caller frees *dir. */
+static enum st make_folder_of(char **dir, const char *path, struct err *err)
+{
+    *dir = xstrndup(path, (size_t)(path_base(path) - path));
+    return **dir ? dir_make(*dir, err) : ST_OK;
+}
+
+/* One command at a time writes a prefix: its three files belong together. */
+static enum st lock_prefix(struct lock *l, const char *prefix, struct err *err)
+{
+    char *dir = NULL;
+    enum st st = make_folder_of(&dir, prefix, err);
+    char *path = xasprintf("%s.%s.lock", dir, path_base(prefix));
+    if (st == ST_OK)
+        st = lock_take(l, path, err);
+    free(path);
+    free(dir);
+    return st;
+}
+
 enum st encode_files(struct encode_counts *counts, const struct encode_conf *c, char *const *input,
                      size_t n_input, struct err *err)
 {
     struct job *j = NEW(struct job);
     struct tok *tok = NULL;
     struct js *settings = js_object(), *inputs = NULL;
+    struct lock lock = { -1 };
     *counts = (struct encode_counts){ 0 };
-    enum st st = tok_open(&tok, c->tokenizer, err);
+    enum st st = lock_prefix(&lock, c->prefix, err);
+    if (st == ST_OK)
+        st = tok_open(&tok, c->tokenizer, err);
     if (st == ST_OK && tok_eod(tok) < 0)
         st = err_set(err, ST_USAGE, "'%s' has no end-of-document token (<|endoftext|>)",
                      c->tokenizer);
@@ -243,6 +266,7 @@ enum st encode_files(struct encode_counts *counts, const struct encode_conf *c, 
         j->tok = tok;
         st = encode_open(j, c, settings, inputs, counts, err);
     }
+    lock_drop(&lock);
     documents_close(j->docs);
     batch_release(&j->batch[0]);
     batch_release(&j->batch[1]);
@@ -261,8 +285,12 @@ enum st train_tok_files(struct train_tok_counts *counts, const struct train_tok_
     struct tok *tok = NULL;
     struct doc doc;
     double start = clock_s();
+    char *dir = NULL;
     *counts = (struct train_tok_counts){ 0 };
-    enum st st = documents_open(&docs, input, n_input, c->strict, err);
+    enum st st = make_folder_of(&dir, c->out, err); /* now, not after hours of reading */
+    free(dir);
+    if (st == ST_OK)
+        st = documents_open(&docs, input, n_input, c->strict, err);
     if (st == ST_OK) {
         struct progress progress;
         progress_start(&progress, "count words", documents_size(docs), "B");

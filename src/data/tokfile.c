@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "data/shard.h"
 #include "data/tokfile_layout.h"
@@ -341,6 +342,8 @@ static enum st check_ids(const struct tokfile *f, struct err *err)
     for (uint64_t at = 0; f->vocab_size && at < f->n_tok; at += BLOCK) {
         size_t n = f->n_tok - at < BLOCK ? (size_t)(f->n_tok - at) : BLOCK;
         tokfile_copy(f, at, n, id);
+        if (stop_asked())
+            return err_set(err, ST_INTERRUPTED, "stopped while reading '%s'", f->path);
         for (size_t i = 0; i < n; i++)
             if (id[i] >= (uint32_t)f->vocab_size)
                 return err_set(err, ST_FORMAT, "'%s' at byte %llu: token %llu is %u, want below %d",

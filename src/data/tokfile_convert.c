@@ -2,8 +2,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "data/shard.h"
 #include "data/tokfile.h"
@@ -58,9 +60,12 @@ static enum st each_document(const struct tokfile *f, bool eod_first,
             id = xrealloc(id, cap, sizeof *id);
         }
         tokfile_copy(f, at, n, id + head);
+        if (stop_asked())
+            st = err_set(err, ST_INTERRUPTED, "stopped; nothing was written");
         if (eod >= 0)
             id[eod_first ? 0 : n] = (uint32_t)eod;
-        st = take(to, id, n + (eod >= 0), err);
+        if (st == ST_OK)
+            st = take(to, id, n + (eod >= 0), err);
     }
     free(id);
     return st;
@@ -216,7 +221,8 @@ static enum st to_datatrove(const struct tokfile *f, const char *prefix, struct 
     return st;
 }
 
-/* Files of another format with this prefix keep their manifest. */
+/* Files of another format with this prefix keep their manifest; an older one of this format goes before
+ * its files do, so that what has a manifest is whole. */
 static enum st check_place(const char *format, const char *prefix, struct err *err)
 {
     char *json = xasprintf("%s.json", prefix);
@@ -225,6 +231,12 @@ static enum st check_place(const char *format, const char *prefix, struct err *e
     if (st == ST_OK && m && strcmp(js_get_text(m, "format", ""), format) != 0)
         st = err_set(err, ST_USAGE, "'%s' belongs to files of another format; choose another --out",
                      json);
+    else if (st == ST_OK && m && unlink(json) != 0)
+        st = err_set(err, ST_IO, "cannot replace '%s': %s", json, strerror(errno));
+    char *dir = xstrndup(prefix, (size_t)(path_base(prefix) - prefix));
+    if (st == ST_OK && *dir)
+        st = dir_make(dir, err);
+    free(dir);
     js_free(m);
     free(json);
     return st;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,7 +25,7 @@
 #include "net/easy.h"
 #include "net/net.h"
 
-enum { DOWNLOAD_TRIES = 8, DOWNLOAD_IDLE_S = 60 };
+enum { DOWNLOAD_TRIES = 8, DOWNLOAD_IDLE_S = 60, RETRY_AFTER_MAX = 900 /* s */ };
 
 struct download {
     const char *url;
@@ -37,6 +38,7 @@ struct download {
     bool alien;        /* 206 with another range than asked for */
     int write_errno;
     long status;
+    double pause_s; /* the server's Retry-After, or 0 */
     char new_version[256];
     uint64_t range_first, range_total;
     bool has_range;
@@ -147,9 +149,11 @@ static enum st part_open(struct download *d, struct err *err)
 {
     struct js *was = NULL;
     struct err ignored;
-    d->file = fopen(d->part, "ab");
+    d->file = fopen(d->part, "abe");
     if (!d->file)
         return err_set(err, ST_IO, "cannot write '%s': %s", d->part, strerror(errno));
+    if (flock(fileno(d->file), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return err_set(err, ST_IO, "another mixlaw is downloading '%s'", d->url);
     if (fseek(d->file, 0, SEEK_END) != 0)
         return err_set(err, ST_IO, "'%s': %s", d->part, strerror(errno));
     d->have = (uint64_t)ftell(d->file);
@@ -212,6 +216,9 @@ static enum st one_try(struct download *d, struct err *err)
         }
     }
     CURLcode code = curl_easy_perform(e);
+    curl_off_t after = 0;
+    curl_easy_getinfo(e, CURLINFO_RETRY_AFTER, &after);
+    d->pause_s = (double)after;
     if (!d->begun && code == CURLE_OK && !begin(d, e)) /* an empty body */
         code = CURLE_WRITE_ERROR;
     if (stop_asked())
@@ -225,7 +232,10 @@ static enum st one_try(struct download *d, struct err *err)
     else if (d->status == 416 || d->alien) {
         st = begin_again(d, err);
         st = st < 0 ? st : ST_END;
-    } else if (d->status == 429 || d->status == 408 || d->status >= 500)
+    } else if (after > RETRY_AFTER_MAX)
+        st = err_set(err, ST_NET, "'%s': HTTP %ld, the server wants a pause of %lld s", d->url,
+                     d->status, (long long)after);
+    else if (d->status == 429 || d->status == 408 || d->status >= 500)
         st = ST_END;
     else if (code != CURLE_OK && easy_worth_retry(code))
         st = ST_END;
@@ -276,7 +286,8 @@ enum st net_download(const char *url, const char *path, struct err *err)
                 left = DOWNLOAD_TRIES;
             best = d.have > best ? d.have : best;
             log_debug("%s; trying again", err->msg);
-            double until = clock_s() + easy_backoff(&rng, 0.5, DOWNLOAD_TRIES - left - 1);
+            double pause = easy_backoff(&rng, 0.5, DOWNLOAD_TRIES - left - 1);
+            double until = clock_s() + (d.pause_s > pause ? d.pause_s : pause);
             while (clock_s() < until && !stop_asked())
                 nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
         }

@@ -26,7 +26,7 @@
 #include "net/easy.h"
 
 enum {
-    BODY_MAX = 64 << 20,   /* bytes of one reply */
+    BODY_MAX = 8 << 20,    /* bytes of one reply: 32k tokens are under 1 MB */
     WHY_EXCERPT = 200,     /* bytes of a server's words in a message */
     RETRY_AFTER_MAX = 900, /* s; a server that wants more has said no */
     POLL_MS = 200          /* how soon a request to stop is seen */

@@ -102,16 +102,15 @@ static size_t loop_begin(const char *s, size_t n, struct arena *scratch)
     struct arena_mark mark = arena_mark(scratch);
     size_t n_sentence, at = n;
     struct span *sent = text_sentences(scratch, s, n, &n_sentence);
-    uint64_t *seen = ARENA_ARRAY(scratch, uint64_t, n_sentence + 1);
+    struct hashset seen = hashset_new(scratch, n_sentence);
     for (size_t i = 0; i < n_sentence && at == n; i++) {
         struct arena_mark inner = arena_mark(scratch);
         size_t n_word;
         struct word *w = text_words(scratch, sent[i].s, sent[i].n_bytes, &n_word);
-        seen[i] = n_word >= 4 ? words_hash(w, n_word) : 0;
+        uint64_t h = n_word >= 4 ? words_hash(w, n_word) : 0;
         arena_rewind(scratch, inner);
-        for (size_t k = 0; k < i && seen[i]; k++)
-            if (seen[k] == seen[i])
-                at = (size_t)(sent[i].s - s);
+        if (n_word >= 4 && hashset_add(&seen, h))
+            at = (size_t)(sent[i].s - s);
     }
     arena_rewind(scratch, mark);
     return at;

@@ -134,13 +134,31 @@ static enum st open_generator(struct job *j, struct err *err)
     return st;
 }
 
+/* One process at a time writes the folder, and nothing that is read lies in it. */
+static enum st take_folder(struct job *j, struct err *err)
+{
+    const struct synth_conf *c = j->conf;
+    enum st st = dir_make(c->out, err);
+    for (size_t i = 0; i < c->n_input && st == ST_OK; i++)
+        if (dir_holds(c->out, c->input[i]))
+            st = err_set(err, ST_USAGE, "input '%s' lies in the folder '%s' that is to be written",
+                         c->input[i], c->out);
+    char *path = path_join(c->out, ".lock");
+    if (st == ST_OK)
+        st = lock_take(&j->lock, path, err);
+    free(path);
+    return st;
+}
+
 enum st job_open(struct job *j, const struct synth_conf *conf, struct err *err)
 {
-    *j = (struct job){ .conf = conf, .recipe = conf->recipe, .input = conf->recipe->input };
+    *j = (struct job){
+        .conf = conf, .recipe = conf->recipe, .input = conf->recipe->input, .lock = { -1 }
+    };
     arena_alloc(&j->arena, 1, 1);
     j->base = arena_mark(&j->arena);
     j->by_variant = NEW_ARRAY(struct rates, conf->recipe->n_prompt + 1);
-    enum st st = dir_make(conf->out, err);
+    enum st st = take_folder(j, err);
     if (st == ST_OK && conf->like)
         st = read_like(j, err);
     if (st == ST_OK && conf->n_decontaminate) {
@@ -182,6 +200,7 @@ void job_close(struct job *j)
     free(j->by_variant);
     free(j->like.d);
     free(j->failed.d);
+    lock_drop(&j->lock);
 }
 
 bool job_item(struct job *j, const struct page *page, size_t piece, struct item *it)

@@ -4,6 +4,7 @@
 #ifndef MIXLAW_SYNTH_JOB_H
 #define MIXLAW_SYNTH_JOB_H
 
+#include "base/file.h"
 #include "corpus/ngram.h"
 #include "synth/item.h"
 #include "synth/ledger.h"
@@ -34,6 +35,7 @@ struct job {
     char why[512];       /* of the last failure */
     const char *stopped; /* the budget that ended the asking, or NULL */
     uint64_t n_asked;    /* requests of this run */
+    struct lock lock;    /* of the folder */
     struct arena arena;  /* one item */
     struct arena_mark base;
     /* of settle */

@@ -20,7 +20,7 @@ static enum st measure(const char *where, const struct generator_conf *base, int
     if (st < 0)
         return st;
     start = clock_s();
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n && generator_room(g) > 0; i++) {
         char user[128];
         snprintf(user, sizeof user, "Tell me something about the number %d.", 1000 * n + i);
         const struct gen_request r = { .user = user,

@@ -6,7 +6,6 @@
  * warning when the recipe sets one of them and "left_out" in the manifest. An answer that is no JSON, has no choices
  * or is empty is asked again (REPOST_MAX times); an empty one that stays empty is an answer.
  */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -316,6 +315,13 @@ static bool fewer_fields(struct server *s, const struct call *c, const struct ne
     return true;
 }
 
+/* What a server says of its tokens; 0 when that is no number of tokens. */
+static uint32_t token_count(const struct js *usage, const char *key)
+{
+    double n = js_get_real(usage, key, 0);
+    return n > 0 && n < 1e9 ? (uint32_t)n : 0;
+}
+
 enum read { READ_OK, READ_EMPTY, READ_BAD };
 
 static enum read read_reply(struct server *s, const struct call *c, const struct net_reply *reply,
@@ -345,8 +351,8 @@ static enum read read_reply(struct server *s, const struct call *c, const struct
         out->finish = strcmp(finish, "length") == 0           ? FINISH_LENGTH
                       : strcmp(finish, "content_filter") == 0 ? FINISH_FILTERED
                                                               : FINISH_STOP;
-        out->n_tok_prompt = (uint32_t)fmax(0, js_get_real(usage, "prompt_tokens", 0));
-        out->n_tok = (uint32_t)fmax(0, js_get_real(usage, "completion_tokens", 0));
+        out->n_tok_prompt = token_count(usage, "prompt_tokens");
+        out->n_tok = token_count(usage, "completion_tokens");
         if (!out->n_tok && text)
             out->n_tok = (uint32_t)((strlen(text) + 2) / 3); /* says nothing: 3 bytes a token */
         if ((!text || !*text) && out->finish == FINISH_STOP)

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -35,16 +34,20 @@ struct settle {
     uint64_t page_tok_prompt, page_tok, page_kept_tok, page_requests;
 };
 
+/* An older result goes, its manifest first: what has a manifest is whole. With it goes what killed runs
+ * left half written. */
 static enum st remove_old(const struct job *j, struct err *err)
 {
     struct strlist names = { 0 };
-    enum st st = dir_list(j->conf->out, &names, err);
+    char *manifest = path_join(j->conf->out, "manifest.json");
+    enum st st = dir_remove(manifest, err);
+    free(manifest);
+    if (st == ST_OK)
+        st = dir_list(j->conf->out, &names, err);
     for (size_t i = 0; i < names.n && st == ST_OK; i++)
-        if (strcmp(names.s[i], "manifest.json") == 0 ||
-            (str_starts(names.s[i], "docs-") && str_ends(names.s[i], ".jsonl.zst"))) {
+        if (doc_file_is(names.s[i]) || path_is_unfinished(names.s[i])) {
             char *path = path_join(j->conf->out, names.s[i]);
-            if (unlink(path) != 0)
-                st = err_set(err, ST_IO, "cannot remove '%s'", path);
+            st = dir_remove(path, err);
             free(path);
         }
     strlist_release(&names);

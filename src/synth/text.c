@@ -79,8 +79,10 @@ static const char *sentence_end(const char *s, const char *end, bool *whole)
         const char *q = p + 1;
         while (q < end && (strchr(".!?\"')]", *q) || (unsigned char)*q >= 128) && *q)
             q++; /* above 127: typographic quotes, also when a letter follows directly */
-        if (q < end && !isspace((unsigned char)*q))
+        if (q < end && !isspace((unsigned char)*q)) {
+            p = q - 1; /* the marks up to there end no sentence either */
             continue;
+        }
         if (*p == '.' && q < end && *q != '\n' && is_abbreviation(s, p))
             continue;
         *whole = true;
@@ -168,7 +170,7 @@ struct piece *text_passages(struct arena *a, const char *text, size_t n_bytes, s
             out[*n] = piece_of(from, p, (int)*n);
             (*n)++;
             from = p;
-            have = text_n_words(from, (size_t)(to - from));
+            have -= max_words;
         }
     }
     if (from && have) {
@@ -215,4 +217,32 @@ const char *text_find(const char *text, size_t n, const char *phrase)
             (i + len == n || !is_word_byte(text[i + len])))
             return text + i;
     return NULL;
+}
+
+struct hashset hashset_new(struct arena *a, size_t n)
+{
+    size_t cap = 16;
+    while (cap < 2 * n)
+        cap *= 2;
+    return (struct hashset){ ARENA_ARRAY(a, uint64_t, cap), cap - 1 };
+}
+
+bool hashset_add(struct hashset *s, uint64_t h)
+{
+    h += !h;
+    size_t i = h & s->mask;
+    for (; s->slot[i]; i = (i + 1) & s->mask)
+        if (s->slot[i] == h)
+            return true;
+    s->slot[i] = h;
+    return false;
+}
+
+bool hashset_has(const struct hashset *s, uint64_t h)
+{
+    h += !h;
+    for (size_t i = h & s->mask; s->slot[i]; i = (i + 1) & s->mask)
+        if (s->slot[i] == h)
+            return true;
+    return false;
 }

@@ -48,6 +48,15 @@ struct piece *text_passages(struct arena *a, const char *text, size_t n_bytes, s
 /* Most words stand in whole sentences of letters: worth rewriting, no menu, table or code. */
 bool text_is_prose(struct arena *a, const char *text, size_t n_bytes);
 
+/* A set of 64-bit hashes with room for n, in an arena: open addressing, zero means empty. */
+struct hashset {
+    uint64_t *slot;
+    size_t mask;
+};
+struct hashset hashset_new(struct arena *a, size_t n);
+bool hashset_add(struct hashset *s, uint64_t h); /* true when h was there already */
+bool hashset_has(const struct hashset *s, uint64_t h);
+
 /* Trims white space: moves *s and *n_bytes. */
 void text_trim(const char **s, size_t *n_bytes);
 

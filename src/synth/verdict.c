@@ -25,41 +25,6 @@ const char *verdict_name(enum verdict v)
     return name[v];
 }
 
-/* A set of 64-bit hashes with room for n, in an arena: open addressing, zero means empty. */
-struct hashset {
-    uint64_t *slot;
-    size_t mask;
-};
-
-static struct hashset hashset_new(struct arena *a, size_t n)
-{
-    size_t cap = 16;
-    while (cap < 2 * n)
-        cap *= 2;
-    return (struct hashset){ ARENA_ARRAY(a, uint64_t, cap), cap - 1 };
-}
-
-/* True when h was there already. */
-static bool hashset_add(struct hashset *s, uint64_t h)
-{
-    h += !h;
-    size_t i = h & s->mask;
-    for (; s->slot[i]; i = (i + 1) & s->mask)
-        if (s->slot[i] == h)
-            return true;
-    s->slot[i] = h;
-    return false;
-}
-
-static bool hashset_has(const struct hashset *s, uint64_t h)
-{
-    h += !h;
-    for (size_t i = h & s->mask; s->slot[i]; i = (i + 1) & s->mask)
-        if (s->slot[i] == h)
-            return true;
-    return false;
-}
-
 static struct hashset ngrams_of(struct arena *a, const char *text, size_t n_bytes, size_t n_words)
 {
     size_t n;

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "tok/bytemap.h"
 
@@ -348,6 +349,10 @@ static enum st merge_all(struct merger *m, uint32_t vocab_size, struct err *err)
     struct strbuf bytes = { 0 };
     enum st st = ST_OK;
     while (st == ST_OK && m->t->vocab_size < vocab_size && m->n_heap > 0) {
+        if (stop_asked()) {
+            st = err_set(err, ST_INTERRUPTED, "stopped while learning merges");
+            break;
+        }
         struct heap_entry e = heap_pop(m);
         struct pair *p = &m->pair[e.pair];
         if (p->count != e.count) { /* it lost some: again, with what is left */

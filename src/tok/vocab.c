@@ -64,6 +64,8 @@ enum st vocab_add_whole(struct tok *t, uint64_t id, enum token_kind kind, const 
                         size_t n_bytes, struct err *err)
 {
     assert(kind == TOKEN_ADDED || kind == TOKEN_SPECIAL);
+    if (t->n_whole == TOK_MAX_WHOLE)
+        return err_set(err, ST_LIMIT, "more than %d added tokens", TOK_MAX_WHOLE);
     if (id < t->vocab_size && t->token[id].kind != TOKEN_ABSENT) {
         if (t->token[id].n_bytes != n_bytes ||
             memcmp(token_bytes(t, (uint32_t)id), spelling, n_bytes) != 0)

@@ -17,6 +17,7 @@
 enum {
     TOK_MAX_VOCAB = 1 << 21,       /* ids */
     TOK_MAX_TOKEN_BYTES = 1 << 16, /* of one token */
+    TOK_MAX_WHOLE = 1 << 14,       /* added tokens: they are compared one by one */
     TOK_MAX_FILE_MIB = 512
 };
 

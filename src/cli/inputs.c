@@ -1,0 +1,89 @@
+/* cli/inputs.c - see inputs.h. */
+#include "cli/inputs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "corpus/build.h"
+#include "corpus/reader.h"
+#include "net/net.h"
+
+/* The last part of a URL's path, as a file name. */
+static char *url_name(const char *url)
+{
+    size_t n = strcspn(url, "?#");
+    size_t at = n;
+    while (at > 0 && url[at - 1] != '/')
+        at--;
+    return n > at ? xstrndup(url + at, n - at) : xstrdup("index");
+}
+
+static enum st fetch(struct strlist *out, const char *url, struct err *err)
+{
+    char hex[DIGEST_HEX];
+    digest_hex(digest_of(url, strlen(url)), hex);
+    char *base = url_name(url), *folder = xasprintf("download/%.16s", hex);
+    char *dir = cache_path(folder), *path = path_join(dir, base);
+    enum st st = dir_make(dir, err);
+    if (st == ST_OK && !file_exists(path))
+        st = net_download(url, path, err);
+    if (st == ST_OK)
+        strlist_add(out, path);
+    free(base);
+    free(folder);
+    free(dir);
+    free(path);
+    return st;
+}
+
+enum st inputs_fetch(struct strlist *out, size_t n, char *const *input, struct err *err)
+{
+    enum st st = ST_OK;
+    if (n == 0)
+        return err_set(err, ST_USAGE, "want at least one INPUT: a file, folder, pattern or URL");
+    for (size_t i = 0; i < n && st == ST_OK; i++) {
+        if (str_starts(input[i], "http://") || str_starts(input[i], "https://"))
+            st = fetch(out, input[i], err);
+        else
+            strlist_add(out, input[i]);
+    }
+    return st;
+}
+
+/* Whether a file that was found in a folder is one of documents. */
+static bool is_readable(const char *path)
+{
+    struct reader *r = NULL;
+    struct err why;
+    enum st st = reader_open(&r, path, NULL, &why);
+    reader_close(r);
+    if (st < 0)
+        log_warn("%s; passed over", why.msg);
+    return st == ST_OK;
+}
+
+enum st inputs_files(struct strlist *out, size_t n, char *const *input, bool strict,
+                     struct err *err)
+{
+    struct strlist local = { 0 };
+    struct corpus_files files = { 0 };
+    enum st st = inputs_fetch(&local, n, input, err);
+    if (st == ST_OK)
+        st = corpus_files_expand(&files, local.s, local.n, err);
+    for (size_t i = 0; i < files.n && st == ST_OK; i++) {
+        const struct corpus_file *f = &files.file[i];
+        if (strcmp(f->path, "-") == 0)
+            st = err_set(err, ST_USAGE, "the input is read several times: '-' cannot be one");
+        else if (f->named || strict || is_readable(f->path))
+            strlist_add(out, f->path);
+    }
+    if (st == ST_OK && out->n == 0)
+        st = err_set(err, ST_FORMAT, "none of the %zu files can be read", files.n);
+    strlist_release(&local);
+    corpus_files_release(&files);
+    return st;
+}
