@@ -99,8 +99,8 @@ static enum st text_next(struct input *in, void *state, struct doc *doc, struct 
         st = input_whole(in, RECORD_MAX, err);
         n = input_unread(in);
     } else {
-        st = next_part(in, &n, err);
         in->record++;
+        st = next_part(in, &n, err);
     }
     if (st == ST_FORMAT && !in->strict) { /* damaged gzip or zstd */
         struct err why = *err;
