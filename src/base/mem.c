@@ -1,12 +1,14 @@
 /* base/mem.c - see mem.h. */
+#define _GNU_SOURCE /* madvise */
 #include "base/mem.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGN = 64, BLOCK_BYTES = 64 * 1024 };
+enum { ALIGN = 64, BLOCK_BYTES = 64 * 1024, HUGE_PAGE = 2 << 20 };
 
 static NORETURN void out_of_memory(size_t n_bytes)
 {
@@ -78,10 +80,13 @@ void *xaligned(size_t n_bytes)
 {
     if (n_bytes > SIZE_MAX - ALIGN)
         out_of_memory(n_bytes);
-    size_t rounded = n_bytes ? (n_bytes + ALIGN - 1) / ALIGN * ALIGN : ALIGN;
-    void *p = aligned_alloc(ALIGN, rounded);
+    size_t align = n_bytes >= HUGE_PAGE / 2 ? HUGE_PAGE : ALIGN;
+    size_t rounded = n_bytes ? (n_bytes + align - 1) / align * align : align;
+    void *p = aligned_alloc(align, rounded);
     if (!p)
         out_of_memory(n_bytes);
+    if (align == HUGE_PAGE)
+        madvise(p, rounded, MADV_HUGEPAGE); /* a wish: the kernel may not grant it */
     return memset(p, 0, rounded);
 }
 

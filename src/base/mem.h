@@ -28,7 +28,8 @@ char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n_bytes); /* always terminated */
 char *xasprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
-/* Memory aligned to 64 bytes (a cache line, a vector register), zeroed; release with free(). */
+/* Memory aligned to 64 bytes (a cache line, a vector register), zeroed; release with free(). Large blocks ask
+ * the kernel for huge pages: fewer faults at the start, fewer misses in the tables of pages later. */
 void *xaligned(size_t n_bytes);
 
 #define NEW(type) ((type *)xcalloc(1, sizeof(type)))

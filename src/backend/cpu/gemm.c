@@ -13,7 +13,7 @@
 
 #include "base/mem.h"
 
-enum { TILES = 16, COLUMNS = 128, KC_MAX = 384 };
+enum { TILES = 16, COLUMNS = 128, KC_MAX = 264 };
 
 static float *scratch_grow(struct cpu_scratch *s, size_t n)
 {
@@ -40,11 +40,12 @@ static int n_blocks(int n, int size)
     return (n + size - 1) / size;
 }
 
-/* k is cut into equal parts of at most KC_MAX, multiples of 8. */
+/* k is cut into equal parts of at most KC_MAX, odd multiples of 8: what is packed part by part then has
+ * strides that spread over the cache's sets. */
 static int k_part(int n_k)
 {
     int n = n_blocks(n_k, KC_MAX);
-    return n <= 1 ? n_k : (n_blocks(n_k, n) + 7) / 8 * 8;
+    return n <= 1 ? n_k : (n_blocks(n_k, 8 * n) | 1) * 8;
 }
 
 /* Packing of weights. */
@@ -202,60 +203,70 @@ void product(struct cpu *c, float *out, size_t ld_out, const float *x, size_t ld
              &j);
 }
 
-/* Weight gradients: both operands are activations and are packed first, dy' in tiles, x in panels. */
+/* Weight gradients: both operands are activations. x is packed for all first: parts of k (tokens) follow each
+ * other, in each the panels [kc][nr]. dy' is packed in tiles [kc][mr] by the item that uses it, into memory of
+ * its own that stays in the second-level cache. */
+
+enum { WGRAD_TILES = 8, WGRAD_COLUMNS = 512 };
 
 struct wgrad_job {
     const struct kernels *k;
-    float *dw, *tiles, *panels;
+    struct cpu *cpu;
+    float *dw, *panels;
     const float *dy, *x;
     size_t ld_dy, ld_x;
-    int n, n_out, n_in, n_col_blocks, n_row_blocks;
-    bool bf16;
+    int n, n_out, n_in, kc, n_pack_blocks, n_col_blocks;
+    int panel_cols; /* n_in rounded up to whole panels */
 };
+
+static int at_most(int left, int size)
+{
+    return left < size ? left : size;
+}
+
+static float *panels_at(const struct wgrad_job *j, int k0, int col)
+{
+    return j->panels + (size_t)k0 * (size_t)j->panel_cols +
+           (size_t)col * (size_t)at_most(j->n - k0, j->kc);
+}
 
 static void wgrad_pack(void *arg, size_t item, int thread)
 {
     struct wgrad_job *j = arg;
     const struct kernels *k = j->k;
     (void)thread;
-    if ((int)item < j->n_row_blocks) {
-        int rows = TILES * k->mr, r = (int)item * rows;
-        int n_row = j->n_out - r < rows ? j->n_out - r : rows;
-        float *dst = j->tiles + (size_t)r * (size_t)j->n;
-        k->pack_tiles(dst, j->dy + r, j->ld_dy, j->n, n_row);
-        if (j->bf16)
-            k->round_bf16(dst, dst, (size_t)n_blocks(n_row, k->mr) * (size_t)(k->mr * j->n));
-        return;
-    }
-    int col = ((int)item - j->n_row_blocks) * COLUMNS;
-    int n_col = j->n_in - col < COLUMNS ? j->n_in - col : COLUMNS;
-    float *dst = j->panels + (size_t)col * (size_t)j->n;
-    k->pack_rows(dst, j->x + col, j->ld_x, j->n, n_col);
-    if (j->bf16)
-        k->round_bf16(dst, dst, (size_t)n_blocks(n_col, k->nr) * (size_t)(k->nr * j->n));
+    int k0 = (int)item / j->n_pack_blocks * j->kc, col = (int)item % j->n_pack_blocks * COLUMNS;
+    int n_k = at_most(j->n - k0, j->kc), n_col = at_most(j->n_in - col, COLUMNS);
+    float *dst = panels_at(j, k0, col);
+    k->pack_rows(dst, j->x + (size_t)k0 * j->ld_x + col, j->ld_x, n_k, n_col);
+    if (j->cpu->bf16)
+        k->round_bf16(dst, dst, (size_t)n_blocks(n_col, k->nr) * (size_t)(k->nr * n_k));
 }
 
 static void wgrad_item(void *arg, size_t item, int thread)
 {
     struct wgrad_job *j = arg;
     const struct kernels *k = j->k;
-    (void)thread;
-    int rows = TILES * k->mr, kc = k_part(j->n);
-    int row = (int)(item / (size_t)j->n_col_blocks) * rows;
-    int col = (int)(item % (size_t)j->n_col_blocks) * COLUMNS;
-    int end_row = j->n_out - row < rows ? j->n_out : row + rows;
-    int end_col = j->n_in - col < COLUMNS ? j->n_in : col + COLUMNS;
+    int row = (int)(item / (size_t)j->n_col_blocks) * WGRAD_TILES * k->mr;
+    int col = (int)(item % (size_t)j->n_col_blocks) * WGRAD_COLUMNS;
+    int n_row = at_most(j->n_out - row, WGRAD_TILES * k->mr);
+    int end_col = col + at_most(j->n_in - col, WGRAD_COLUMNS);
+    size_t n_tiles = (size_t)n_blocks(n_row, k->mr) * (size_t)k->mr;
+    float *tiles = cpu_scratch(j->cpu, thread, n_tiles * (size_t)j->kc);
     struct tile t = { .a_rs = 1, .a_cs = (size_t)k->mr, .ldc = (size_t)j->n_in };
     t.ld_from = t.ldc;
-    for (int k0 = 0; k0 < j->n; k0 += kc) {
-        t.kc = j->n - k0 < kc ? j->n - k0 : kc;
+    for (int k0 = 0; k0 < j->n; k0 += j->kc) {
+        t.kc = at_most(j->n - k0, j->kc);
+        k->pack_tiles(tiles, j->dy + (size_t)k0 * j->ld_dy + row, j->ld_dy, t.kc, n_row);
+        if (j->cpu->bf16)
+            k->round_bf16(tiles, tiles, n_tiles * (size_t)t.kc);
         for (int q = col; q < end_col; q += k->nr) {
-            t.nr = end_col - q < k->nr ? end_col - q : k->nr;
-            t.b = j->panels + (size_t)q * (size_t)j->n + (size_t)k0 * (size_t)k->nr;
-            for (int r = row; r < end_row; r += k->mr) {
-                t.mr = end_row - r < k->mr ? end_row - r : k->mr;
-                t.a = j->tiles + (size_t)r * (size_t)j->n + (size_t)k0 * (size_t)k->mr;
-                t.c = j->dw + (size_t)r * t.ldc + q;
+            t.nr = at_most(end_col - q, k->nr);
+            t.b = panels_at(j, k0, q);
+            for (int r = 0; r < n_row; r += k->mr) {
+                t.mr = at_most(n_row - r, k->mr);
+                t.a = tiles + (size_t)r * (size_t)t.kc;
+                t.c = j->dw + (size_t)(row + r) * t.ldc + q;
                 t.from = t.c;
                 k->tile_cols(&t);
             }
@@ -268,6 +279,7 @@ void product_wgrad(struct cpu *c, float *dw, const float *dy, size_t ld_dy, cons
 {
     const struct kernels *k = c->k;
     struct wgrad_job j = { .k = k,
+                           .cpu = c,
                            .dw = dw,
                            .dy = dy,
                            .x = x,
@@ -276,11 +288,12 @@ void product_wgrad(struct cpu *c, float *dw, const float *dy, size_t ld_dy, cons
                            .n = n,
                            .n_out = n_out,
                            .n_in = n_in,
-                           .bf16 = c->bf16 };
-    j.tiles = cpu_shared(c, SHARED_A, (size_t)(n_blocks(n_out, k->mr) * k->mr) * (size_t)n);
-    j.panels = cpu_shared(c, SHARED_B, (size_t)(n_blocks(n_in, k->nr) * k->nr) * (size_t)n);
-    j.n_row_blocks = n_blocks(n_out, TILES * k->mr);
-    j.n_col_blocks = n_blocks(n_in, COLUMNS);
-    pool_run(c->pool, (size_t)(j.n_row_blocks + j.n_col_blocks), wgrad_pack, &j);
-    pool_run(c->pool, (size_t)j.n_row_blocks * (size_t)j.n_col_blocks, wgrad_item, &j);
+                           .kc = k_part(n),
+                           .n_pack_blocks = n_blocks(n_in, COLUMNS),
+                           .n_col_blocks = n_blocks(n_in, WGRAD_COLUMNS),
+                           .panel_cols = n_blocks(n_in, k->nr) * k->nr };
+    j.panels = cpu_shared(c, SHARED_B, (size_t)j.panel_cols * (size_t)n);
+    pool_run(c->pool, (size_t)n_blocks(n, j.kc) * (size_t)j.n_pack_blocks, wgrad_pack, &j);
+    size_t n_row_blocks = (size_t)n_blocks(n_out, WGRAD_TILES * k->mr);
+    pool_run(c->pool, n_row_blocks * (size_t)j.n_col_blocks, wgrad_item, &j);
 }
