@@ -11,9 +11,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/attr.h"
+
 #include "backend/cpu/host.h"
 
-enum { TILES = 16 };
+enum {
+    TILES = 16,
+    AHEAD = 8
+}; /* rows of a head lie far apart: asked for some rows before their use */
 
 struct attn_job {
     const struct kernels *k;
@@ -90,9 +95,12 @@ static void rotate(const struct attn_job *j, const struct work *w, float *dst, s
 {
     const float *src = j->qkv + (size_t)w->batch * (size_t)w->T * w->ld_qkv + col;
     size_t half = (size_t)w->d / 2;
-    for (int t = t0; t < t1; t++, dst += w->d)
+    for (int t = t0; t < t1; t++, dst += w->d) {
+        for (int i = 0; t + AHEAD < t1 && i < w->d; i += 16)
+            PREFETCH(src + (size_t)(t + AHEAD) * w->ld_qkv + i);
         j->k->rope(dst, src + (size_t)t * w->ld_qkv, j->cos + (size_t)t * half,
                    j->sin + (size_t)t * half, w->d, 1, scale);
+    }
 }
 
 /* Undoes the rotation of gradient rows and stores them. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/attr.h"
 #include "base/mem.h"
 
 enum { TILES = 16, COLUMNS = 128, KC_MAX = 264 };
@@ -108,8 +109,19 @@ void packed_release(struct packed *w)
 
 /* Products. */
 
+/* A panel is new to the core when its first tile comes: while the i-th of n tiles goes by, its share of the
+ * next panel is asked for. Beyond the last panel nothing is read, so the address may be anything. */
+static void prefetch_share(const float *panel, size_t n_float, int i, int n)
+{
+    size_t lo = n_float * (size_t)i / (size_t)n, hi = n_float * (size_t)(i + 1) / (size_t)n;
+    for (size_t at = lo; at < hi; at += 16)
+        PREFETCH_L2(panel + at);
+}
+
 void block_product(const struct kernels *k, const struct block *b)
 {
+    int n_tile = n_blocks(b->n_row, k->mr);
+    size_t n_panel = (size_t)b->n_k * (size_t)k->nr;
     for (int col = 0; col < b->n_col; col += k->nr) {
         struct tile t = { .nr = b->n_col - col < k->nr ? b->n_col - col : k->nr,
                           .kc = b->n_k,
@@ -123,6 +135,7 @@ void block_product(const struct kernels *k, const struct block *b)
             t.a = b->a + (size_t)row * t.a_rs;
             t.c = b->c + (size_t)row * b->ldc + col;
             t.from = b->from ? b->from + (size_t)row * b->ld_from + col : NULL;
+            prefetch_share(t.b + b->b_panel, n_panel, row / k->mr, n_tile);
             if (b->rows)
                 k->tile_rows(&t);
             else
@@ -251,21 +264,24 @@ static void wgrad_item(void *arg, size_t item, int thread)
     int col = (int)(item % (size_t)j->n_col_blocks) * WGRAD_COLUMNS;
     int n_row = at_most(j->n_out - row, WGRAD_TILES * k->mr);
     int end_col = col + at_most(j->n_in - col, WGRAD_COLUMNS);
-    size_t n_tiles = (size_t)n_blocks(n_row, k->mr) * (size_t)k->mr;
-    float *tiles = cpu_scratch(j->cpu, thread, n_tiles * (size_t)j->kc);
+    int n_tile = n_blocks(n_row, k->mr);
+    size_t tile_rows = (size_t)n_tile * (size_t)k->mr;
+    float *tiles = cpu_scratch(j->cpu, thread, tile_rows * (size_t)j->kc);
     struct tile t = { .a_rs = 1, .a_cs = (size_t)k->mr, .ldc = (size_t)j->n_in };
     t.ld_from = t.ldc;
     for (int k0 = 0; k0 < j->n; k0 += j->kc) {
         t.kc = at_most(j->n - k0, j->kc);
+        size_t n_panel = (size_t)t.kc * (size_t)k->nr;
         k->pack_tiles(tiles, j->dy + (size_t)k0 * j->ld_dy + row, j->ld_dy, t.kc, n_row);
         if (j->cpu->bf16)
-            k->round_bf16(tiles, tiles, n_tiles * (size_t)t.kc);
+            k->round_bf16(tiles, tiles, tile_rows * (size_t)t.kc);
         for (int q = col; q < end_col; q += k->nr) {
             t.nr = at_most(end_col - q, k->nr);
             t.b = panels_at(j, k0, q);
             for (int r = 0; r < n_row; r += k->mr) {
                 t.mr = at_most(n_row - r, k->mr);
                 t.a = tiles + (size_t)r * (size_t)t.kc;
+                prefetch_share(t.b + n_panel, n_panel, r / k->mr, n_tile);
                 t.c = j->dw + (size_t)(row + r) * t.ldc + q;
                 t.from = t.c;
                 k->tile_cols(&t);

@@ -20,7 +20,10 @@ static ALWAYS_INLINE void tile_full(const int mr, const int unit_cs, const struc
     const size_t rs = unit_cs ? t->a_rs : 1, cs = unit_cs ? 1 : t->a_cs;
     float *c = t->c;
     FOR_TILE_ROWS
-    acc[i][0] = acc[i][1] = v_set1(0);
+    {
+        acc[i][0] = acc[i][1] = v_set1(0);
+        PREFETCH((from ? from + (size_t)i * t->ld_from : c + (size_t)i * t->ldc)); /* at the end */
+    }
     for (int k = 0; k < t->kc; k++) {
         vf b0 = v_load(b), b1 = v_load(b + VW);
         FOR_TILE_ROWS
@@ -149,6 +152,14 @@ static void tile_cols(const struct tile *t)
     fn[t->mr - 1](t);
 }
 
+/* Strips of long rows are no pattern that a processor foresees. */
+enum { AHEAD = 8 };
+static inline void prefetch_row(const float *row, int n)
+{
+    for (int i = 0; i < n; i += 16)
+        PREFETCH(row + i);
+}
+
 static void pack_rows(float *dst, const float *src, size_t ld, int n_k, int n_col)
 {
     size_t panel = (size_t)n_k * NR;
@@ -228,6 +239,7 @@ static void pack_tiles(float *dst, const float *src, size_t ld, int n_k, int n_r
     for (int k = 0; k < n_k; k++, dst += MR, src += ld) {
         float *d = dst;
         const float *s = src;
+        prefetch_row(src + (size_t)(n_k - k > AHEAD ? AHEAD : 0) * ld, n_row);
         for (int r = 0; r < whole; r++, d += tile, s += MR) {
             memcpy(d, s, WHOLE * sizeof *d); /* fixed sizes: vector moves */
             memcpy(d + WHOLE, s + WHOLE, (MR - WHOLE) * sizeof *d);
