@@ -1,12 +1,13 @@
 /*
- * bench/train.c - training speed of this engine: one JSON line on standard output.
+ * bench/train.c - training speed of this engine: one JSON line on standard output a burst of steps.
  *
- *     train_bench SIZE BATCH THREADS SECONDS [bf16]
+ *     train_bench SIZE BATCH THREADS SECONDS|- [fp32|bf16]
  *
- * SIZE is tiny, 1M, 5M or 20M (the shapes of bench/train_torch.py). BATCH counts sequences. The figure is
- * of the fastest step, with the median beside it; data are random tokens, every step is forward, backward,
- * clipping and AdamW. tok_per_cpu_s counts the process's processor time instead of the wall's: on a
- * machine with other work it is the steadier figure.
+ * SIZE is tiny, 1M, 5M or 20M (the shapes of bench/train_torch.py). BATCH counts sequences. With - each line on
+ * standard input holds the seconds of one burst, so that another program's can lie between them. Figures are of
+ * the median step, with the fastest beside it; data are random tokens, every step is forward, backward, clipping
+ * and AdamW. tok_per_cpu_s counts the process's processor time instead of the wall's: on a machine with other work
+ * it is the steadier figure.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,17 @@ struct times {
     int n;
 };
 
+struct bench {
+    struct model *m;
+    struct backend *b;
+    const uint32_t *tok;
+    const char *size;
+    int batch, seq_len, n_thread;
+    uint64_t step;
+    double first_s; /* the first step, which allocates */
+    struct times t;
+};
+
 static double cpu_s(void)
 {
     struct timespec t;
@@ -56,30 +68,81 @@ static double cpu_s(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static enum st measure(struct model *m, const uint32_t *tok, int batch, int seq_len, double seconds,
-                       struct times *times, struct err *err)
+static enum st one_step(struct bench *x, struct err *err)
 {
     const struct adamw_conf c = { 1e-3, 0.9, 0.95, 1e-8, 0.1, 1 };
-    double start = clock_s(), loss = 0, norm;
-    for (int i = 0; i < MAX_STEPS && (i < 4 || clock_s() - start < seconds); i++) {
-        double t = clock_s(), cpu = cpu_s();
-        enum st st = model_forward_backward(m, tok, batch, seq_len, 1, &loss, err);
-        if (st == ST_OK)
-            st = model_adamw_step(m, &c, (uint64_t)i + 1, &norm, err);
-        if (st < 0)
-            return st;
-        if (i > 0) { /* the first allocates */
-            times->wall[times->n] = clock_s() - t;
-            times->cpu[times->n++] = cpu_s() - cpu;
-        }
+    double loss = 0, norm;
+    enum st st = model_forward_backward(x->m, x->tok, x->batch, x->seq_len, 1, &loss, err);
+    return st == ST_OK ? model_adamw_step(x->m, &c, ++x->step, &norm, err) : st;
+}
+
+static enum st burst(struct bench *x, double seconds, struct err *err)
+{
+    double start = clock_s();
+    enum st st = ST_OK;
+    x->t.n = 0;
+    for (int i = 0; i < MAX_STEPS && st == ST_OK && (i < 3 || clock_s() - start < seconds); i++) {
+        double wall = clock_s(), cpu = cpu_s();
+        st = one_step(x, err);
+        x->t.wall[i] = clock_s() - wall;
+        x->t.cpu[i] = cpu_s() - cpu;
+        x->t.n = i + 1;
     }
-    return ST_OK;
+    return st;
+}
+
+static void print_line(struct bench *x)
+{
+    struct times *t = &x->t;
+    size_t n = (size_t)t->n;
+    qsort(t->wall, n, sizeof t->wall[0], by_value);
+    qsort(t->cpu, n, sizeof t->cpu[0], by_value);
+    double n_tok = (double)x->batch * x->seq_len;
+    double flop = model_flop_per_tok(model_config(x->m), x->seq_len);
+    struct js *o = js_object();
+    struct strbuf line = { 0 };
+    js_put_text(o, "name", "mixlaw");
+    js_put_text(o, "size", x->size);
+    js_put_text(o, "mode", backend_name(x->b));
+    js_put_whole(o, "n_thread", x->n_thread);
+    js_put_whole(o, "batch_tokens", (int64_t)n_tok);
+    js_put_real(o, "tok_per_s", n_tok / t->wall[n / 2]);
+    js_put_real(o, "tok_per_s_best", n_tok / t->wall[0]);
+    js_put_real(o, "tok_per_cpu_s", n_tok / t->cpu[n / 2]);
+    js_put_real(o, "tok_per_cpu_s_best", n_tok / t->cpu[0]);
+    js_put_real(o, "flop_per_tok", flop);
+    js_put_real(o, "first_step_s", x->first_s);
+    js_put_whole(o, "n_step", t->n);
+    js_write(o, &line);
+    puts(line.s);
+    fflush(stdout);
+    str_release(&line);
+    js_free(o);
+}
+
+static enum st measure(struct bench *x, const char *seconds, struct err *err)
+{
+    double start = clock_s();
+    enum st st = one_step(x, err); /* allocates */
+    x->first_s = clock_s() - start;
+    if (strcmp(seconds, "-") != 0) {
+        if (st == ST_OK && (st = burst(x, atof(seconds), err)) == ST_OK)
+            print_line(x);
+        return st;
+    }
+    char line[32];
+    puts("ready");
+    fflush(stdout);
+    while (st == ST_OK && fgets(line, sizeof line, stdin))
+        if ((st = burst(x, atof(line), err)) == ST_OK)
+            print_line(x);
+    return st;
 }
 
 int main(int argc, char **argv)
 {
     if (argc < 5)
-        return fail("want SIZE BATCH THREADS SECONDS [bf16]");
+        return fail("want SIZE BATCH THREADS SECONDS|- [fp32|bf16]");
     size_t i = 0;
     while (i < N_OF(size_row) && strcmp(size_row[i].name, argv[1]) != 0)
         i++;
@@ -99,7 +162,9 @@ int main(int argc, char **argv)
     struct err err = { "" };
     struct backend *b;
     struct model *m;
-    enum precision p = argc > 5 && strcmp(argv[5], "bf16") == 0 ? PRECISION_BF16 : PRECISION_AUTO;
+    enum precision p = argc < 6                       ? PRECISION_AUTO
+                       : strcmp(argv[5], "bf16") == 0 ? PRECISION_BF16
+                                                      : PRECISION_FP32;
     if (batch < 1 || backend_open(&b, "cpu", atoi(argv[3]), p, &err) < 0 ||
         model_new(&m, &conf, b, &err) < 0)
         return fail(err.msg);
@@ -110,30 +175,17 @@ int main(int argc, char **argv)
     rng_init(&r, 1, "bench", 0);
     for (size_t k = 0; k < n; k++)
         tok[k] = (uint32_t)rng_below(&r, (uint64_t)conf.vocab_size);
-    struct times *times = NEW(struct times);
-    if (measure(m, tok, batch, T, atof(argv[4]), times, &err) < 0)
+    struct bench *x = NEW(struct bench);
+    *x = (struct bench){ .m = m,
+                         .b = b,
+                         .tok = tok,
+                         .size = size_row[i].name,
+                         .batch = batch,
+                         .seq_len = T,
+                         .n_thread = atoi(argv[3]) };
+    if (measure(x, argv[4], &err) < 0)
         return fail(err.msg);
-    qsort(times->wall, (size_t)times->n, sizeof times->wall[0], by_value);
-    qsort(times->cpu, (size_t)times->n, sizeof times->cpu[0], by_value);
-    double n_tok = (double)batch * T, flop = model_flop_per_tok(&conf, T);
-    struct js *o = js_object();
-    struct strbuf line = { 0 };
-    js_put_text(o, "name", "mixlaw");
-    js_put_text(o, "size", argv[1]);
-    js_put_text(o, "backend", backend_name(b));
-    js_put_whole(o, "n_thread", atoi(argv[3]));
-    js_put_whole(o, "batch_tokens", (int64_t)n_tok);
-    js_put_real(o, "tok_per_s", n_tok / times->wall[0]);
-    js_put_real(o, "tok_per_s_median", n_tok / times->wall[times->n / 2]);
-    js_put_real(o, "tok_per_cpu_s", n_tok / times->cpu[0]);
-    js_put_real(o, "tok_per_cpu_s_median", n_tok / times->cpu[times->n / 2]);
-    js_put_real(o, "gflops", n_tok / times->wall[0] * flop * 1e-9);
-    js_put_whole(o, "n_step", times->n);
-    js_write(o, &line);
-    puts(line.s);
-    str_release(&line);
-    js_free(o);
-    free(times);
+    free(x);
     free(tok);
     model_free(m);
     backend_close(b);

@@ -1,28 +1,22 @@
 #!/bin/bash
-# Training speed, ours and PyTorch's, interleaved in one run: JSON lines, best and median of each.
+# Training speed, ours and PyTorch's, interleaved in one run: a JSON line a case (see train_pairs.py).
 #
 #     bench/train.sh [BUILD_FOLDER [SIZE:BATCH:THREADS...]]
 #
 # The Python with torch is BUILD_FOLDER/peers/venv's or the one named by MIXLAW_TORCH_PYTHON; without it only our
-# lines are printed. Nothing else should run meanwhile; tok_per_cpu_s tells when something did.
+# figures are printed. MIXLAW_TORCH_MODES: fp32 compile (both when unset), bf16 compile-bf16. MIXLAW_ROUNDS: 7.
+# Nothing else should run meanwhile; ratio_cpu (processor time) beside ratio tells when something did.
 set -eu
 build=${1:-build}
 shift || true
 python=${MIXLAW_TORCH_PYTHON:-$build/peers/venv/bin/python}
-here=$(dirname "$0")
-[ $# -gt 0 ] || set -- tiny:2:1 tiny:8:1 1M:8:2 5M:8:2 20M:8:2
-have_torch=yes
-"$python" -c 'import torch' 2>/dev/null || have_torch=
-[ "$have_torch" ] || echo "skipped: no Python with torch; name one by MIXLAW_TORCH_PYTHON" >&2
+modes=${MIXLAW_TORCH_MODES:-fp32 compile}
+[ $# -gt 0 ] || set -- tiny:2:1 tiny:2:2 tiny:8:2 1M:8:2 5M:8:2 20M:8:2
+"$python" -c 'import torch' 2>/dev/null || {
+    echo "skipped: no Python with torch; name one by MIXLAW_TORCH_PYTHON" >&2
+    python=-
+}
 # Or glibc hands every large block back to the kernel at each step, and torch loses a third.
 export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184
-for _ in 1 2; do
-    for row in "$@"; do
-        IFS=: read -r size batch threads <<<"$row"
-        "$build/bench/train_bench" "$size" "$batch" "$threads" 5
-        [ "$have_torch" ] || continue
-        for mode in ${MIXLAW_TORCH_MODES:-fp32 compile}; do
-            "$python" "$here/train_torch.py" "$size" "$batch" "$threads" 5 "$mode"
-        done
-    done
-done
+python3 "$(dirname "$0")/train_pairs.py" "$build/bench/train_bench" "$python" "${MIXLAW_ROUNDS:-7}" "${MIXLAW_SECONDS:-3}" \
+    "${modes// /,}" "$@"

@@ -1,8 +1,8 @@
-"""Training speed of the same small Llamas in PyTorch: one JSON line.
+"""Training speed of the same small Llamas in PyTorch: one JSON line a burst of steps.
 
-usage: train_torch.py SIZE BATCH THREADS SECONDS [fp32|bf16|compile|compile-bf16]
+usage: train_torch.py SIZE BATCH THREADS SECONDS|- [fp32|bf16|compile|compile-bf16]
 
-A careful user's loop: fused attention, fused AdamW, clipping, gradients set to None. Run it with
+With - each line on standard input holds the seconds of one burst, as for train_bench. A careful user's loop: fused attention, fused AdamW, clipping, gradients set to None. Run it with
 MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184, as bench/train.sh does, or glibc hands
 every large block back to the kernel at each step.
 """
@@ -65,7 +65,7 @@ class Llama(nn.Module):
 
 
 def main():
-    size, batch, threads, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+    size, batch, threads, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     mode = sys.argv[5] if len(sys.argv) > 5 else "fp32"
     d, n_layer, ff, vocab, seq_len = SIZES[size]
     torch.set_num_threads(threads)
@@ -74,9 +74,8 @@ def main():
     opt = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
     loss_of = torch.compile(model) if mode.startswith("compile") else model
     tok = torch.randint(vocab, (batch, seq_len + 1))
-    wall, cpu, start = [], [], None
-    while start is None or len(wall) < 3 or time.perf_counter() - start < seconds:
-        t, c = time.perf_counter(), time.process_time()
+
+    def step():
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled="bf16" in mode):
             loss = loss_of(tok)
         loss.backward()
@@ -84,15 +83,29 @@ def main():
         opt.step()
         opt.zero_grad(set_to_none=True)
         loss.item()
-        if start is None:  # the first allocates, and compiles
-            start = time.perf_counter()
-        else:
+
+    def burst(seconds):
+        wall, cpu, start = [], [], time.perf_counter()
+        while len(wall) < 3 or time.perf_counter() - start < seconds:
+            t, c = time.perf_counter(), time.process_time()
+            step()
             wall.append(time.perf_counter() - t)
             cpu.append(time.process_time() - c)
-    n = batch * seq_len
-    print(json.dumps({"name": f"torch {torch.__version__}", "size": size, "mode": mode, "n_thread": threads, "batch_tokens": n,
-                      "tok_per_s": n / min(wall), "tok_per_s_median": n / statistics.median(wall), "tok_per_cpu_s": n / min(cpu),
-                      "tok_per_cpu_s_median": n / statistics.median(cpu), "n_step": len(wall)}))
+        n = batch * seq_len
+        print(json.dumps({"name": f"torch {torch.__version__}", "size": size, "mode": mode, "n_thread": threads, "batch_tokens": n,
+                          "tok_per_s": n / statistics.median(wall), "tok_per_s_best": n / min(wall),
+                          "tok_per_cpu_s": n / statistics.median(cpu), "tok_per_cpu_s_best": n / min(cpu),
+                          "first_step_s": first_s, "n_step": len(wall)}), flush=True)
+
+    start = time.perf_counter()
+    step()  # the first allocates, and compiles
+    first_s = time.perf_counter() - start
+    if seconds != "-":
+        burst(float(seconds))
+        return
+    print("ready", flush=True)
+    for line in sys.stdin:
+        burst(float(line))
 
 
 if __name__ == "__main__":
