@@ -90,12 +90,16 @@ enum st digest_file(struct digest *d, const char *path, struct err *err)
     char *buf = xmalloc(CHUNK);
     struct hasher *h = hasher_new();
     size_t n;
-    while (!stop_asked() && (n = fread(buf, 1, CHUNK, f)) > 0)
+    bool stopped =
+        false; /* only between chunks: a small file is read whole, so that work ends in order */
+    while (!stopped && (n = fread(buf, 1, CHUNK, f)) > 0) {
         hasher_add(h, buf, n);
+        stopped = n == CHUNK && stop_asked();
+    }
     enum st st = ST_OK;
     if (ferror(f))
         st = err_set(err, ST_IO, "cannot read '%s': %s", path, strerror(errno));
-    else if (stop_asked())
+    else if (stopped)
         st = err_set(err, ST_INTERRUPTED, "stopped while reading '%s'", path);
     *d = hasher_digest(h);
     hasher_free(h);

@@ -128,3 +128,10 @@ const char *units_time(char buf[UNITS_MAX], double s)
         snprintf(buf, UNITS_MAX, "%.1f days", s / 86400);
     return buf;
 }
+
+double units_round(double x, int n_digit)
+{
+    char text[40];
+    snprintf(text, sizeof text, "%.*e", n_digit - 1, x);
+    return strtod(text, NULL);
+}

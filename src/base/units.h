@@ -22,4 +22,7 @@ const char *units_count(char buf[UNITS_MAX], double n);
 const char *units_bytes(char buf[UNITS_MAX], double n);
 const char *units_time(char buf[UNITS_MAX], double seconds);
 
+/* x to n significant digits, 1..15: the double that the decimal text stands for. */
+double units_round(double x, int n_digit);
+
 #endif

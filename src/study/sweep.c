@@ -13,12 +13,6 @@
 
 enum { SWEEP_MIN_DEV_TOK = 4096 }; /* fewer judge nothing */
 
-static double two_digits(double x)
-{
-    double unit = pow(10, floor(log10(x)) - 1);
-    return round(x / unit) * unit;
-}
-
 int sweep_best(double lr0, const double *loss, size_t n, double *best)
 {
     size_t k = n;
@@ -32,7 +26,7 @@ int sweep_best(double lr0, const double *loss, size_t n, double *best)
     double left = loss[k - 1] - loss[k], right = loss[k + 1] - loss[k], shift = 0;
     if (isfinite(left) && isfinite(right) && left + right > 0)
         shift = 0.5 * (left - right) / (left + right); /* within half a step of k */
-    *best = two_digits(lr0 * exp2((double)k + shift));
+    *best = units_round(lr0 * exp2((double)k + shift), 2);
     return 0;
 }
 
@@ -40,7 +34,7 @@ double sweep_between(double n0, double lr0, double n1, double lr1, double n)
 {
     if (n0 == n1)
         return lr0;
-    return two_digits(lr0 * pow(n / n0, log(lr1 / lr0) / log(n1 / n0)));
+    return units_round(lr0 * pow(n / n0, log(lr1 / lr0) / log(n1 / n0)), 2);
 }
 
 /* One size's rates: law 2^lo .. law 2^hi. */
@@ -69,7 +63,7 @@ static struct trunk make_trunk(const struct study *s, const struct ladder *l,
     struct trunk t = { .arm = arm,
                        .n_param = p->model[l->model],
                        .seed = 1 + 2 * p->seeds, /* after those of the arms and of A/A */
-                       .lr = l->law > 0 ? two_digits(l->law * exp2(step)) : 0,
+                       .lr = l->law > 0 ? units_round(l->law * exp2(step), 2) : 0,
                        .budget = p->budget,
                        .n_budget = 1,
                        .folder = "sweep",
@@ -141,7 +135,7 @@ static enum st judge(struct study *s, struct ladder *l, struct err *err)
     else if (side > 0 && l->hi < SWEEP_MAX_STEPS)
         l->hi++;
     else if (side != 0) { /* the last one it is; the plan warns (plan_finish) */
-        l->lr = two_digits(l->law * exp2(side * SWEEP_MAX_STEPS));
+        l->lr = units_round(l->law * exp2(side * SWEEP_MAX_STEPS), 2);
         l->done = true;
     }
     return ST_OK;

@@ -3,14 +3,14 @@
 
 #include <math.h>
 
+#include "base/units.h"
+
 double default_lr(uint64_t n_param_nonemb, uint64_t n_tok, uint64_t batch_tokens)
 {
     double step_law = exp(.578) * pow((double)n_param_nonemb, -.712) * pow((double)n_tok, .307);
     double small = .2 * sqrt((double)batch_tokens / 512);
     double lr = step_law * (small < 1 ? small : 1);
-    /* Two digits: it is a rule of thumb, and people read and repeat it. */
-    double unit = pow(10, floor(log10(lr)) - 1);
-    return round(lr / unit) * unit;
+    return units_round(lr, 2); /* it is a rule of thumb, and people read and repeat it */
 }
 
 uint64_t default_batch_tokens(uint64_t n_tok, uint64_t seq_len)

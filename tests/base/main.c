@@ -47,6 +47,8 @@ static void test_units(void)
     CHECK(units_seconds("1.5x", &s, &err) == ST_USAGE, "accepted 1.5x");
     char buf[UNITS_MAX];
     CHECK(strcmp(units_count(buf, 12345678), "12.3M") == 0, "got %s", buf);
+    CHECK(units_round(0.00095412, 2) == 9.5e-4 && units_round(-1234.5, 3) == -1230, "rounding");
+    CHECK(units_round(0.00095412, 2) == 9.5e-4 && units_round(-1234.5, 3) == -1230, "rounding");
     CHECK(strcmp(units_time(buf, 250), "4 min 10 s") == 0, "got %s", buf);
 }
 
