@@ -253,42 +253,41 @@ static enum st take_pairs(struct cursor *c, struct gguf *g, uint64_t n)
 /* Elements and bytes of a block of a tensor type; false for types we do not know. */
 static bool type_block(uint32_t type, uint64_t *n_elem, uint64_t *n_bytes)
 {
-    *n_elem = 32;
-    switch (type) {
-    case GGUF_F32:
-        *n_elem = 1, *n_bytes = 4;
-        return true;
-    case GGUF_F16:
-    case GGUF_BF16:
-        *n_elem = 1, *n_bytes = 2;
-        return true;
-    case GGUF_Q4_0:
-        *n_bytes = 2 + 16;
-        return true;
-    case GGUF_Q4_1:
-        *n_bytes = 4 + 16;
-        return true;
-    case GGUF_Q5_0:
-        *n_bytes = 2 + 4 + 16;
-        return true;
-    case GGUF_Q5_1:
-        *n_bytes = 4 + 4 + 16;
-        return true;
-    case GGUF_Q8_0:
-        *n_bytes = 2 + 32;
-        return true;
-    default:
-        return false;
-    }
+    static const struct {
+        uint32_t type;
+        uint16_t n_elem, n_bytes;
+    } row[] = {
+        { GGUF_F32, 1, 4 },
+        { GGUF_F16, 1, 2 },
+        { GGUF_BF16, 1, 2 },
+        { GGUF_Q4_0, 32, 2 + 16 },
+        { GGUF_Q4_1, 32, 4 + 16 },
+        { GGUF_Q5_0, 32, 2 + 4 + 16 },
+        { GGUF_Q5_1, 32, 4 + 4 + 16 },
+        { GGUF_Q8_0, 32, 2 + 32 },
+        { GGUF_Q2_K, 256, 16 + 64 + 4 },
+        { GGUF_Q3_K, 256, 32 + 64 + 12 + 2 },
+        { GGUF_Q4_K, 256, 4 + 12 + 128 },
+        { GGUF_Q5_K, 256, 4 + 12 + 32 + 128 },
+        { GGUF_Q6_K, 256, 128 + 64 + 16 + 2 },
+    };
+    for (size_t i = 0; i < N_OF(row); i++)
+        if (row[i].type == type) {
+            *n_elem = row[i].n_elem;
+            *n_bytes = row[i].n_bytes;
+            return true;
+        }
+    return false;
 }
 
 const char *gguf_type_name(uint32_t type)
 {
-    static const char *const name[] = { "F32",  "F16",  "Q4_0", "Q4_1", "Q4_2", "Q4_3",
-                                        "Q5_0", "Q5_1", "Q8_0", "Q8_1", "Q2_K", "Q3_K",
-                                        "Q4_K", "Q5_K", "Q6_K", "Q8_K" };
-    if (type == GGUF_BF16)
-        return "BF16";
+    static const char *const name[] = { "F32",     "F16",   "Q4_0",   "Q4_1",  "Q4_2",    "Q4_3",
+                                        "Q5_0",    "Q5_1",  "Q8_0",   "Q8_1",  "Q2_K",    "Q3_K",
+                                        "Q4_K",    "Q5_K",  "Q6_K",   "Q8_K",  "IQ2_XXS", "IQ2_XS",
+                                        "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S",   "IQ4_XS",
+                                        "I8",      "I16",   "I32",    "I64",   "F64",     "IQ1_M",
+                                        "BF16" };
     return type < N_OF(name) ? name[type] : "unknown";
 }
 

@@ -24,6 +24,11 @@ enum gguf_type { /* ggml tensor types, their numbers in files */
                  GGUF_Q5_0 = 6,
                  GGUF_Q5_1 = 7,
                  GGUF_Q8_0 = 8,
+                 GGUF_Q2_K = 10,
+                 GGUF_Q3_K = 11,
+                 GGUF_Q4_K = 12,
+                 GGUF_Q5_K = 13,
+                 GGUF_Q6_K = 14,
                  GGUF_BF16 = 30
 };
 

@@ -28,6 +28,12 @@ static void put_shape(struct js *row, const struct model_conf *c)
     js_put_real(row, "rope_theta", c->rope_theta);
     js_put_real(row, "norm_eps", c->norm_eps);
     js_put_bool(row, "tied", c->tied);
+    static const char *const bias[] = { "none", "qkv", "qkvo" };
+    js_put_text(row, "attention_bias", bias[c->bias]);
+    if (c->window)
+        js_put_whole(row, "window", c->window);
+    if (c->scaling.factor != 0)
+        js_put_real(row, "rope_factor", c->scaling.factor);
 }
 
 /* {"F32":61,"Q4_1":210}, in the order of their first appearance. */
@@ -68,22 +74,21 @@ static enum st inspect_gguf(struct js *row, const char *path, struct err *err)
 static enum st inspect_folder(struct js *row, const char *dir, struct err *err)
 {
     struct model_conf c;
-    struct safetensors *s;
+    struct hf_files *f;
     enum st st = hf_conf_read(&c, dir, err);
-    char *path = path_join(dir, "model.safetensors");
     if (st == ST_OK)
-        st = safetensors_open(&s, path, err);
-    free(path);
+        st = hf_files_open(&f, dir, err);
     if (st < 0)
         return st;
     struct js *types = js_object();
-    for (size_t i = 0; i < safetensors_n(s); i++)
-        count_type(types, safetensors_at(s, i)->dtype);
+    for (size_t i = 0; i < hf_files_n_tensor(f); i++)
+        count_type(types, hf_files_tensor_at(f, i)->dtype);
     js_put_text(row, "format", "huggingface");
-    js_put_whole(row, "n_tensor", (int64_t)safetensors_n(s));
+    js_put_whole(row, "n_file", (int64_t)hf_files_n(f));
+    js_put_whole(row, "n_tensor", (int64_t)hf_files_n_tensor(f));
     js_put(row, "types", types);
     put_shape(row, &c);
-    safetensors_close(s);
+    hf_files_close(f);
     return ST_OK;
 }
 

@@ -41,8 +41,12 @@ static void backward_attn(struct model *m, int l, size_t n, struct attn_shape sh
                   dqkv = rows(a->dqkv, n), att = act_rows(m, a->att, l, n), x = act_x(m, l, n);
     op->linear_dgrad(b, datt, dx, m->weights[l].o);
     op->linear_wgrad(b, g->o, dx, att);
+    if (g->o_bias.buf)
+        op->bias_bwd(b, g->o_bias, dx);
     op->attn_bwd(b, dqkv, datt, act_rows(m, a->qkv, l, n), att, act_rows(m, a->lse, l, n), m->rope,
                  shape);
+    if (g->qkv_bias.buf)
+        op->bias_bwd(b, g->qkv_bias, dqkv);
     op->rmsnorm(b, h, x, p->norm1, eps);
     op->linear_wgrad(b, g->qkv, dqkv, h);
     op->linear_dgrad(b, dh, dqkv, m->weights[l].qkv);
@@ -62,7 +66,7 @@ static void chunk(struct model *m, int n_seq, int seq_len, float scale)
     forward_layers(m, n_seq, seq_len);
     op->head_loss_bwd(b, tensor_part(a->losses, 0, n, 0), dh,
                       model_view(m, m->g, params_head(p, &m->conf)), rows(a->h, n), m->head,
-                      tensor_part(a->target, 0, n, 0), scale, 0);
+                      tensor_part(a->target, 0, n, 0), scale, (float)m->z_loss);
     op->zero(b, dx);
     op->rmsnorm_bwd(b, dx, model_view(m, m->g, norm), dh, act_x(m, m->conf.n_layer, n),
                     model_view(m, m->p, norm), (float)m->conf.norm_eps);

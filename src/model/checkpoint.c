@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "model/hf.h"
 #include "model/state.h"
+#include "model/weights.h"
 
 /* Floats go to files as they are in memory. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files here are little-endian");
@@ -104,80 +105,34 @@ enum st hf_conf_read(struct model_conf *out, const char *dir, struct err *err)
     return st;
 }
 
-static enum st load_param(float *value, const struct param *p, const struct safetensors *s,
-                          const char *path, struct err *err)
+/* All parameters as floats, in the table's order. */
+static void read_params(float *value, const struct params *p, const struct weights *w)
 {
-    const struct safetensor *t = safetensors_find(s, p->name);
-    if (!t)
-        return err_set(err, ST_FORMAT, "'%s': no tensor '%s'", path, p->name);
-    bool same = t->n_dim == p->n_dim;
-    for (int i = 0; same && i < p->n_dim; i++)
-        same = t->dim[i] == p->dim[i];
-    if (!same && p->n_dim == 2)
-        return err_set(err, ST_FORMAT, "'%s': tensor '%s' has not the shape [%zu, %zu]", path,
-                       p->name, p->dim[0], p->dim[1]);
-    if (!same)
-        return err_set(err, ST_FORMAT, "'%s': tensor '%s' has not the shape [%zu]", path, p->name,
-                       p->dim[0]);
-    if (!safetensors_read(t, value + p->offset))
-        return err_set(err, ST_UNSUPPORTED, "'%s': tensor '%s' is %s, want F32, F16 or BF16", path,
-                       p->name, t->dtype);
-    return ST_OK;
-}
-
-/* Tensors beside the table: those old exporters write along are fine, any other means another model. */
-static enum st refuse_strangers(const struct model *m, const struct safetensors *s,
-                                const char *path, struct err *err)
-{
-    for (size_t i = 0; i < safetensors_n(s); i++) {
-        const char *name = safetensors_at(s, i)->name;
-        if (params_find(&m->params, name) || str_ends(name, "rotary_emb.inv_freq") ||
-            (m->conf.tied && strcmp(name, "lm_head.weight") == 0))
-            continue;
-        return err_set(err, ST_UNSUPPORTED, "'%s': tensor '%.200s' is not part of a Llama", path,
-                       name);
+    for (size_t i = 0; i < p->n_row; i++) {
+        const struct weight *from = weights_param(w, p, i);
+        for (int r = 0; r < from->n_row; r++)
+            weight_row(value + p->row[i].offset + (size_t)r * (size_t)from->n_col, from, r);
     }
-    return ST_OK;
 }
 
-static enum st load_weights(struct model *m, const char *path, struct err *err)
+enum st model_load(struct model **out, const char *path, struct backend *b, struct err *err)
 {
-    struct safetensors *s;
-    enum st st = safetensors_open(&s, path, err);
-    if (st < 0)
-        return st;
-    float *value = xmalloc(m->params.n * sizeof *value);
-    st = refuse_strangers(m, s, path, err);
-    for (size_t i = 0; i < m->params.n_row && st == ST_OK; i++)
-        st = load_param(value, &m->params.row[i], s, path, err);
-    if (st == ST_OK)
-        m->b->ops->upload(m->b, m->p, value);
-    free(value);
-    safetensors_close(s);
-    return st;
-}
-
-enum st model_load(struct model **out, const char *dir, struct backend *b, struct err *err)
-{
-    struct model_conf conf;
+    struct weights *w = NULL;
     struct model *m = NULL;
-    char *path = path_join(dir, "model.safetensors"),
-         *parts = path_join(dir, "model.safetensors.index.json");
     *out = NULL;
-    enum st st = hf_conf_read(&conf, dir, err);
-    if (st == ST_OK && !file_exists(path) && file_exists(parts))
-        st = err_set(err, ST_UNSUPPORTED, "'%s': weights in several files", dir);
+    enum st st = weights_open(&w, path, err);
     if (st == ST_OK)
-        st = model_new(&m, &conf, b, err);
-    if (st == ST_OK)
-        st = load_weights(m, path, err);
+        st = model_new(&m, &w->conf, b, err);
     if (st == ST_OK) {
+        float *value = xmalloc(m->params.n * sizeof *value);
+        read_params(value, &m->params, w);
+        m->b->ops->upload(m->b, m->p, value);
+        free(value);
         *out = m;
         m = NULL;
     }
+    weights_close(w);
     model_free(m);
-    free(path);
-    free(parts);
     return st;
 }
 

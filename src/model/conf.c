@@ -40,13 +40,45 @@ enum st model_conf_check(const struct model_conf *c, struct err *err)
         return err_set(err, ST_USAGE, "model: rope_theta is %g, want 1..1e12", c->rope_theta);
     if (!(c->norm_eps > 0 && c->norm_eps < 1))
         return err_set(err, ST_USAGE, "model: norm_eps is %g, want 0..1", c->norm_eps);
+    if (c->window < 0)
+        return err_set(err, ST_USAGE, "model: a window of %d positions", c->window);
+    if (c->window && c->bias == BIAS_QKVO)
+        return err_set(err, ST_UNSUPPORTED,
+                       "model: a sliding window together with a bias of the attention's output");
+    const struct rope_scaling *s = &c->scaling;
+    if (s->factor != 0 &&
+        !(s->factor >= 1 && s->factor <= 1e6 && s->low_freq > 0 && s->high_freq > s->low_freq &&
+          s->high_freq < 1e6 && s->original_len >= 1 && s->original_len <= MAX_SEQ_LEN))
+        return err_set(err, ST_USAGE,
+                       "model: rotary positions scaled by factor %g, frequencies %g to %g of %d "
+                       "positions: want a factor from 1 and rising frequencies",
+                       s->factor, s->low_freq, s->high_freq, s->original_len);
     return ST_OK;
+}
+
+/* In single precision, as Hugging Face does: the last digits of the angles decide at far positions. */
+void model_rope_freq(const struct model_conf *c, float *freq)
+{
+    const float pi = 3.14159265358979323846f;
+    const struct rope_scaling *s = &c->scaling;
+    for (int i = 0; i < c->d_head / 2; i++) {
+        float power = (float)(2 * i) / (float)c->d_head;
+        freq[i] = 1.0f / (float)pow(c->rope_theta, (double)power);
+        if (s->factor == 0)
+            continue;
+        double turns = s->original_len * (double)freq[i] / (2 * (double)pi);
+        double smooth = (turns - s->low_freq) / (s->high_freq - s->low_freq);
+        smooth = smooth < 0 ? 0 : smooth > 1 ? 1 : smooth;
+        freq[i] = (float)((1 - smooth) * (double)freq[i] / s->factor + smooth * (double)freq[i]);
+    }
 }
 
 static uint64_t layer_n_param(const struct model_conf *c)
 {
     uint64_t d = (uint64_t)c->d_model, ff = (uint64_t)c->d_ff, dh = (uint64_t)c->d_head;
-    return 2 * d * dh * (uint64_t)(c->n_head + c->n_kv_head) + 3 * d * ff + 2 * d;
+    uint64_t bias = c->bias == BIAS_NONE ? 0 : dh * (uint64_t)(c->n_head + 2 * c->n_kv_head);
+    bias += c->bias == BIAS_QKVO ? d : 0;
+    return 2 * d * dh * (uint64_t)(c->n_head + c->n_kv_head) + 3 * d * ff + 2 * d + bias;
 }
 
 uint64_t model_n_param_nonemb(const struct model_conf *c)
@@ -112,14 +144,39 @@ enum st model_conf_for(struct model_conf *conf, uint64_t n_param_nonemb, int voc
     return st;
 }
 
+/* Which of Hugging Face's classes computes what a configuration says. */
+static const struct family {
+    const char *model_type, *architecture;
+} llama = { "llama", "LlamaForCausalLM" }, mistral = { "mistral", "MistralForCausalLM" },
+  qwen2 = { "qwen2", "Qwen2ForCausalLM" };
+
+static const struct family *family_of(const struct model_conf *c)
+{
+    return c->bias == BIAS_QKV ? &qwen2 : c->window ? &mistral : &llama;
+}
+
+static struct js *rope_json(const struct model_conf *c)
+{
+    struct js *rope = js_object();
+    const struct rope_scaling *s = &c->scaling;
+    js_put_text(rope, "rope_type", s->factor != 0 ? "llama3" : "default");
+    js_put_real(rope, "rope_theta", c->rope_theta);
+    if (s->factor != 0) {
+        js_put_real(rope, "factor", s->factor);
+        js_put_real(rope, "low_freq_factor", s->low_freq);
+        js_put_real(rope, "high_freq_factor", s->high_freq);
+        js_put_whole(rope, "original_max_position_embeddings", s->original_len);
+    }
+    return rope;
+}
+
 struct js *model_conf_json(const struct model_conf *c)
 {
-    struct js *o = js_object(), *a = js_array(), *rope = js_object();
-    js_put_text(rope, "rope_type", "default");
-    js_put_real(rope, "rope_theta", c->rope_theta);
-    js_push_text(a, "LlamaForCausalLM");
+    struct js *o = js_object(), *a = js_array();
+    const struct family *f = family_of(c);
+    js_push_text(a, f->architecture);
     js_put(o, "architectures", a);
-    js_put_text(o, "model_type", "llama");
+    js_put_text(o, "model_type", f->model_type);
     js_put_whole(o, "hidden_size", c->d_model);
     js_put_whole(o, "intermediate_size", c->d_ff);
     js_put_whole(o, "num_hidden_layers", c->n_layer);
@@ -130,11 +187,23 @@ struct js *model_conf_json(const struct model_conf *c)
     js_put_whole(o, "max_position_embeddings", c->max_seq_len);
     js_put_real(o, "rms_norm_eps", c->norm_eps);
     js_put_real(o, "rope_theta", c->rope_theta); /* transformers 4 reads this, 5 the object */
-    js_put(o, "rope_parameters", rope);
+    js_put(o, "rope_parameters", rope_json(c));
+    if (c->scaling.factor != 0)
+        js_put(o, "rope_scaling", rope_json(c)); /* for transformers 4 */
     js_put_bool(o, "tie_word_embeddings", c->tied);
     js_put_text(o, "hidden_act", "silu");
-    js_put_bool(o, "attention_bias", false);
-    js_put_bool(o, "mlp_bias", false);
+    if (f == &llama) {
+        js_put_bool(o, "attention_bias", c->bias == BIAS_QKVO);
+        js_put_bool(o, "mlp_bias", false);
+    }
+    if (c->window)
+        js_put_whole(o, "sliding_window", c->window);
+    if (f == &qwen2) {
+        js_put_bool(o, "use_sliding_window", c->window != 0);
+        js_put_whole(o, "max_window_layers", c->window ? 0 : c->n_layer);
+    }
+    if (c->document_mask) /* ours: how packed windows were trained; transformers keeps but ignores it */
+        js_put_whole(o, "document_end_mask", c->document_end);
     js_put_text(o, "torch_dtype", "float32");
     return o;
 }
@@ -159,34 +228,128 @@ static enum st whole(const struct js *o, const char *key, int64_t otherwise, int
     return ST_OK;
 }
 
-/* What a Llama's config may say that this engine does not compute. */
-static enum st refuse_variants(const struct js *o, const char *path, struct err *err)
+static enum st unsupported(const char *path, const char *key, const char *is, struct err *err)
 {
-    const char *type = js_get_text(o, "model_type", ""), *act;
-    if (strcmp(type, "llama") != 0)
-        return err_set(err, ST_UNSUPPORTED, "'%s': model_type is '%s', want llama", path, type);
-    act = js_get_text(o, "hidden_act", "silu");
+    return err_set(err, ST_UNSUPPORTED, "'%s': %s is %s, which is not supported", path, key, is);
+}
+
+/* What a config may say that this engine does not compute. */
+static enum st refuse_variants(const struct js *o, const char *path, const struct family **family,
+                               struct err *err)
+{
+    static const struct family *const known[] = { &llama, &mistral, &qwen2 };
+    const char *type = js_get_text(o, "model_type", "");
+    const char *act = js_get_text(o, "hidden_act", "silu");
+    *family = NULL;
+    for (size_t i = 0; i < N_OF(known); i++)
+        if (strcmp(type, known[i]->model_type) == 0)
+            *family = known[i];
+    if (!*family)
+        return err_set(err, ST_UNSUPPORTED,
+                       "'%s': model_type is '%.60s', want llama, mistral or qwen2", path, type);
     if (strcmp(act, "silu") != 0)
-        return err_set(err, ST_UNSUPPORTED, "'%s': hidden_act is '%s', want silu", path, act);
-    if (js_get_bool(o, "attention_bias", false) || js_get_bool(o, "mlp_bias", false))
-        return err_set(err, ST_UNSUPPORTED, "'%s': layers with biases", path);
-    static const char *const key[] = { "rope_scaling", "rope_parameters" };
+        return err_set(err, ST_UNSUPPORTED, "'%s': hidden_act is '%.60s', want silu", path, act);
+    if (js_get_bool(o, "mlp_bias", false))
+        return unsupported(path, "mlp_bias", "true", err);
+    if (js_get_bool(o, "attention_bias", false) && *family != &llama)
+        return unsupported(path, "attention_bias", "true", err);
+    if (js_kind(js_get(o, "quantization_config")) == JS_OBJECT)
+        return unsupported(path, "quantization_config", "given", err);
+    return ST_OK;
+}
+
+/* Rotary settings stand in rope_parameters (transformers 5), or in rope_scaling and rope_theta (4). */
+static enum st parse_rope(struct model_conf *c, const struct js *o, const char *path,
+                          struct err *err)
+{
+    static const char *const key[] = { "rope_parameters", "rope_scaling" };
+    double theta = js_get_real(o, "rope_theta", 0);
     for (size_t i = 0; i < N_OF(key); i++) {
         const struct js *r = js_get(o, key[i]);
+        if (js_kind(r) != JS_OBJECT)
+            continue;
         const char *kind = js_get_text(r, "rope_type", js_get_text(r, "type", "default"));
-        if (js_kind(r) == JS_OBJECT && strcmp(kind, "default") != 0)
-            return err_set(err, ST_UNSUPPORTED, "'%s': rotary positions of type '%s'", path, kind);
+        struct rope_scaling s = { .factor = js_get_real(r, "factor", 0),
+                                  .low_freq = js_get_real(r, "low_freq_factor", 0),
+                                  .high_freq = js_get_real(r, "high_freq_factor", 0) };
+        int64_t len = js_get_whole(r, "original_max_position_embeddings", 0);
+        double inner = js_get_real(r, "rope_theta", theta);
+        for (void *it = js_iter(r); it; it = js_next(r, it))
+            if (js_kind(js_iter_value(it)) == JS_OBJECT)
+                return unsupported(path, key[i], "different from layer to layer", err);
+        if (js_get_real(r, "partial_rotary_factor", 1) != 1)
+            return unsupported(path, "partial_rotary_factor", "not 1", err);
+        if (theta != 0 && inner != theta)
+            return err_set(err, ST_FORMAT, "'%s': rope_theta is %g, and %g in %s", path, theta,
+                           inner, key[i]);
+        theta = inner;
+        if (strcmp(kind, "default") == 0)
+            continue;
+        if (strcmp(kind, "llama3") != 0)
+            return err_set(err, ST_UNSUPPORTED,
+                           "'%s': rotary positions of type '%.60s', want default or llama3", path,
+                           kind);
+        s.original_len = len > 0 && len <= MAX_SEQ_LEN ? (int)len : 0;
+        if (!(s.factor >= 1)) /* 0 would mean none; the rest is checked with all else */
+            return err_set(err, ST_FORMAT, "'%s': %s has no factor of at least 1", path, key[i]);
+        c->scaling = s;
     }
+    c->rope_theta = theta != 0 ? theta : 10000;
+    return ST_OK;
+}
+
+/* The layers' kinds are one of two everywhere, or not ours. 1: windows, 0: none, -1: it does not say. */
+static enum st parse_layer_types(const struct js *o, const char *path, int *sliding,
+                                 struct err *err)
+{
+    const struct js *list = js_get(o, "layer_types");
+    *sliding = -1;
+    for (size_t i = 0; i < js_len(list); i++) {
+        const char *kind = js_as_text(js_at(list, i), NULL);
+        int is = kind && strcmp(kind, "sliding_attention") == 0;
+        if (!is && (!kind || strcmp(kind, "full_attention") != 0))
+            return unsupported(path, "a layer of layer_types", kind ? kind : "no text", err);
+        if (i > 0 && is != *sliding)
+            return unsupported(path, "layer_types", "a mixture", err);
+        *sliding = is;
+    }
+    return ST_OK;
+}
+
+static enum st parse_window(struct model_conf *c, const struct js *o, const struct family *family,
+                            const char *path, struct err *err)
+{
+    const struct js *v = js_get(o, "sliding_window");
+    int64_t window = v ? js_as_whole(v, 0) : 4096 /* where it is left out */;
+    int sliding;
+    enum st st = parse_layer_types(o, path, &sliding, err);
+    if (st < 0 || family == &llama)
+        return st == ST_OK && family == &llama && sliding == 1
+                   ? unsupported(path, "layer_types", "sliding_attention", err)
+                   : st;
+    if (sliding < 0) {
+        int64_t full = js_get_whole(o, "max_window_layers", 28);
+        sliding = family == &mistral || js_get_bool(o, "use_sliding_window", false);
+        if (family == &qwen2 && sliding && full >= c->n_layer)
+            sliding = 0;
+        else if (family == &qwen2 && sliding && full > 0)
+            return unsupported(path, "max_window_layers", "neither 0 nor all", err);
+    }
+    if (sliding && (window < 0 || window > INT32_MAX ||
+                    (v && js_kind(v) != JS_WHOLE && js_kind(v) != JS_NULL)))
+        return err_set(err, ST_FORMAT, "'%s': sliding_window is no whole number", path);
+    c->window = sliding ? (int)window : 0;
     return ST_OK;
 }
 
 enum st hf_conf_parse(struct model_conf *out, const struct js *o, const char *path, struct err *err)
 {
     struct model_conf c = { 0 };
+    const struct family *family;
     enum st st;
     if (js_kind(o) != JS_OBJECT)
         return err_set(err, ST_FORMAT, "'%s': want an object", path);
-    if ((st = refuse_variants(o, path, err)) < 0 ||
+    if ((st = refuse_variants(o, path, &family, err)) < 0 ||
         (st = whole(o, "hidden_size", -1, &c.d_model, path, err)) < 0 ||
         (st = whole(o, "intermediate_size", -1, &c.d_ff, path, err)) < 0 ||
         (st = whole(o, "num_hidden_layers", -1, &c.n_layer, path, err)) < 0 ||
@@ -194,11 +357,17 @@ enum st hf_conf_parse(struct model_conf *out, const struct js *o, const char *pa
         (st = whole(o, "num_key_value_heads", c.n_head, &c.n_kv_head, path, err)) < 0 ||
         (st = whole(o, "vocab_size", -1, &c.vocab_size, path, err)) < 0 ||
         (st = whole(o, "max_position_embeddings", 2048, &c.max_seq_len, path, err)) < 0 ||
-        (st = whole(o, "head_dim", c.d_model / c.n_head, &c.d_head, path, err)) < 0)
+        (st = whole(o, "head_dim", c.d_model / c.n_head, &c.d_head, path, err)) < 0 ||
+        (st = parse_rope(&c, o, path, err)) < 0 ||
+        (st = parse_window(&c, o, family, path, err)) < 0)
         return st;
     c.norm_eps = js_get_real(o, "rms_norm_eps", 1e-6);
-    c.rope_theta = js_get_real(o, "rope_theta",
-                               js_get_real(js_get(o, "rope_parameters"), "rope_theta", 10000));
+    c.bias = family == &qwen2                          ? BIAS_QKV
+             : js_get_bool(o, "attention_bias", false) ? BIAS_QKVO
+                                                       : BIAS_NONE;
+    int64_t end = js_get_whole(o, "document_end_mask", -1);
+    c.document_mask = end >= 0 && end < c.vocab_size;
+    c.document_end = c.document_mask ? (int)end : 0;
     c.tied = js_get_bool(o, "tie_word_embeddings", false);
     if ((st = model_conf_check(&c, err)) < 0)
         return err_in(err, st, "'%s'", path);

@@ -16,10 +16,22 @@ int chunk_seqs(int batch, int seq_len)
     return n < batch ? n : batch;
 }
 
+/* Documents and a sliding window both mean that a token does not see from the sequence's beginning. */
+static bool sees_part(const struct model *m, int seq_len)
+{
+    return m->conf.document_mask || (m->conf.window && m->conf.window < seq_len);
+}
+
 struct attn_shape attn_shape_of(const struct model *m, int n_seq, int seq_len)
 {
-    return (struct attn_shape){ n_seq,          seq_len,    m->conf.n_head, m->conf.n_kv_head,
-                                m->conf.d_head, tensor_none };
+    struct attn_shape s = { .batch = n_seq,
+                            .seq_len = seq_len,
+                            .n_head = m->conf.n_head,
+                            .n_kv_head = m->conf.n_kv_head,
+                            .d_head = m->conf.d_head };
+    if (sees_part(m, seq_len))
+        s.first = tensor_part(m->act.first, 0, (size_t)n_seq * (size_t)seq_len, 0);
+    return s;
 }
 
 struct tensor act_rows(const struct model *m, struct tensor t, int slot, size_t n_tok)
@@ -43,6 +55,29 @@ enum st tokens_check(const struct model *m, const uint32_t *tok, size_t n, struc
     return ST_OK;
 }
 
+/* What each token of a sequence sees first. An end-of-document token belongs to the document it ends. */
+static void first_seen(const struct model *m, uint32_t *first, const uint32_t *tok, int seq_len)
+{
+    int document = 0, window = m->conf.window ? m->conf.window : seq_len;
+    for (int t = 0; t < seq_len; t++) {
+        if (t > 0 && m->conf.document_mask && tok[t - 1] == (uint32_t)m->conf.document_end)
+            document = t;
+        first[t] = (uint32_t)(t - window >= document ? t - window + 1 : document);
+    }
+}
+
+static void upload_seen(struct model *m, const uint32_t *in, int n_seq, int seq_len)
+{
+    size_t T = (size_t)seq_len, n = (size_t)n_seq * T;
+    if (!sees_part(m, seq_len))
+        return;
+    uint32_t *first = NEW_ARRAY(uint32_t, n);
+    for (size_t s = 0; s < n; s += T)
+        first_seen(m, first + s, in + s, seq_len);
+    m->b->ops->upload(m->b, tensor_part(m->act.first, 0, n, 0), first);
+    free(first);
+}
+
 void tokens_upload(struct model *m, const uint32_t *tok, int first, int n_seq, int seq_len)
 {
     size_t T = (size_t)seq_len, n = (size_t)n_seq * T;
@@ -55,6 +90,7 @@ void tokens_upload(struct model *m, const uint32_t *tok, int first, int n_seq, i
         }
     m->b->ops->upload(m->b, tensor_part(m->act.tok, 0, n, 0), in);
     m->b->ops->upload(m->b, tensor_part(m->act.target, 0, n, 0), target);
+    upload_seen(m, in, n_seq, seq_len);
     free(in);
 }
 
@@ -78,8 +114,12 @@ void forward_layers(struct model *m, int n_seq, int seq_len)
                       gu = act_rows(m, a->gu, l, n);
         op->rmsnorm(b, h, x, p->norm1, eps);
         op->linear(b, qkv, h, w->qkv, tensor_none);
+        if (p->qkv_bias.buf)
+            op->bias(b, qkv, qkv, p->qkv_bias);
         op->attn(b, att, act_rows(m, a->lse, l, n), qkv, m->rope, shape);
         op->linear(b, mid, att, w->o, x);
+        if (p->o_bias.buf)
+            op->bias(b, mid, mid, p->o_bias);
         op->rmsnorm(b, h, mid, p->norm2, eps);
         op->linear(b, gu, h, w->gate_up, tensor_none);
         op->swiglu(b, ff, gu);
@@ -132,6 +172,7 @@ enum st model_logits(struct model *m, const uint32_t *tok, int n_tok, float *log
     if ((st = b->ops->alloc(b, &out, err)) < 0)
         return st;
     b->ops->upload(b, tensor_part(m->act.tok, 0, n, 0), tok);
+    upload_seen(m, tok, 1, n_tok);
     forward_layers(m, 1, n_tok);
     b->ops->linear(b, out, tensor_part(m->act.h, 0, n, m->act.h.dim[1]), m->head, tensor_none);
     b->ops->download(b, logits, out);

@@ -173,12 +173,19 @@ static enum st open_tok(struct gen *g, const char *path, struct err *err)
 
 static void make_room(struct gen *g, const struct gen_conf *c)
 {
-    int limit = g->w->conf.max_seq_len < SEQ_LEN ? g->w->conf.max_seq_len : SEQ_LEN;
+    int most = g->w->conf.max_seq_len, window = g->w->conf.window;
+    if (window && window < most) {
+        /* Inside the window nothing is hidden; the cache's kernels know no window. */
+        log_info("the model has a sliding window of %d tokens: prompt and answer end there",
+                 window);
+        most = window;
+    }
+    int limit = most < SEQ_LEN ? most : SEQ_LEN;
     g->n_slots = c->n_slots > 0 ? c->n_slots : SLOTS;
     g->n_slots = g->n_slots < MAX_SLOTS ? g->n_slots : MAX_SLOTS;
     g->max_seq_len = c->max_seq_len > 0 ? c->max_seq_len : limit;
-    if (g->max_seq_len > g->w->conf.max_seq_len)
-        g->max_seq_len = g->w->conf.max_seq_len;
+    if (g->max_seq_len > most)
+        g->max_seq_len = most;
     g->max_rows = 2 * g->n_slots > ROWS ? 2 * g->n_slots : ROWS;
     g->max_logits = g->n_slots > SLOTS ? g->n_slots : SLOTS;
     g->pool = pool_new(c->n_threads > 0 ? c->n_threads : cpu_count());

@@ -22,6 +22,7 @@ enum {
 struct layer {
     struct decode_packed qkv, o, gate_up, down;
     float *norm_attn, *norm_ffn;
+    float *qkv_bias, *o_bias; /* or NULL */
 };
 
 struct span { /* rows of one sequence that one item attends for */
@@ -115,6 +116,18 @@ static float *vector(const struct weight *w)
     return v;
 }
 
+/* The vectors one behind the other; NULL where the model has none. */
+static float *joined(const struct weight *const *w, int n)
+{
+    int all = 0;
+    for (int i = 0; i < n; i++)
+        all += w[i]->n_col;
+    float *v = all ? xaligned((size_t)all * sizeof *v) : NULL, *at = v;
+    for (int i = 0; v && i < n; at += w[i++]->n_col)
+        weight_row(at, w[i], 0);
+    return v;
+}
+
 static void load_layer(struct infer *f, struct layer *to, const struct weights_layer *from)
 {
     const struct model_conf *c = &f->w->conf;
@@ -132,6 +145,9 @@ static void load_layer(struct infer *f, struct layer *to, const struct weights_l
          c->d_model);
     to->norm_attn = vector(&from->norm_attn);
     to->norm_ffn = vector(&from->norm_ffn);
+    to->qkv_bias =
+        joined((const struct weight *[]){ &from->q_bias, &from->k_bias, &from->v_bias }, 3);
+    to->o_bias = joined((const struct weight *[]){ &from->o_bias }, 1);
 }
 
 static void make_rotations(struct infer *f)
@@ -140,12 +156,15 @@ static void make_rotations(struct infer *f)
     int half = c->d_head / 2;
     f->cos = xaligned((size_t)f->max_seq_len * (size_t)half * sizeof *f->cos);
     f->sin = xaligned((size_t)f->max_seq_len * (size_t)half * sizeof *f->sin);
+    float *freq = xaligned((size_t)half * sizeof *freq);
+    model_rope_freq(c, freq);
     for (int pos = 0; pos < f->max_seq_len; pos++)
         for (int i = 0; i < half; i++) {
-            double angle = pos * pow(c->rope_theta, -2.0 * i / c->d_head);
-            f->cos[(size_t)pos * (size_t)half + (size_t)i] = (float)cos(angle);
-            f->sin[(size_t)pos * (size_t)half + (size_t)i] = (float)sin(angle);
+            float angle = (float)pos * freq[i];
+            f->cos[(size_t)pos * (size_t)half + (size_t)i] = (float)cos((double)angle);
+            f->sin[(size_t)pos * (size_t)half + (size_t)i] = (float)sin((double)angle);
         }
+    free(freq);
 }
 
 static float *floats(int rows, int cols)
@@ -198,6 +217,8 @@ void infer_free(struct infer *f)
         decode_packed_release(&f->layer[l].down);
         free(f->layer[l].norm_attn);
         free(f->layer[l].norm_ffn);
+        free(f->layer[l].qkv_bias);
+        free(f->layer[l].o_bias);
     }
     free(f->layer);
     decode_packed_release(&f->head);
@@ -252,9 +273,15 @@ static void product(struct infer *f, const struct decode_packed *w, const float 
     pool_run(f->pool, (size_t)(w->n_panel + PANELS_AN_ITEM - 1) / PANELS_AN_ITEM, product_item, &j);
 }
 
+static void add(float *x, const float *y, int n)
+{
+    for (int i = 0; i < n; i++)
+        x[i] += y[i];
+}
+
 struct norm_job {
     struct infer *f;
-    const float *w;
+    const float *w, *bias; /* bias: added to x before; or NULL */
     int n_row;
     bool embed; /* the tokens' embeddings go into x first */
 };
@@ -270,13 +297,15 @@ static void norm_item(void *job, size_t item, int thread)
         float *x = f->x + (size_t)r * d;
         if (j->embed)
             weight_row(x, &f->w->embed, (int)f->row[r].tok);
+        if (j->bias)
+            add(x, j->bias, (int)d);
         f->k->rmsnorm(f->h + (size_t)r * d, x, j->w, (int)d, (float)f->w->conf.norm_eps);
     }
 }
 
-static void norm(struct infer *f, const float *w, int n_row, bool embed)
+static void norm(struct infer *f, const float *w, const float *bias, int n_row, bool embed)
 {
-    struct norm_job j = { f, w, n_row, embed };
+    struct norm_job j = { f, w, bias, n_row, embed };
     pool_run(f->pool, (size_t)(n_row + ROWS_AN_ITEM - 1) / ROWS_AN_ITEM, norm_item, &j);
 }
 
@@ -303,7 +332,9 @@ static void rope_item(void *job, size_t item, int thread)
     assert(d <= (int)N_OF(key));
     for (int r = (int)item * ROWS_AN_ITEM; r < f->n_row && r < ((int)item + 1) * ROWS_AN_ITEM;
          r++) {
-        const float *from = f->qkv + (size_t)r * (size_t)n_qkv;
+        float *from = f->qkv + (size_t)r * (size_t)n_qkv;
+        if (f->layer[f->l].qkv_bias)
+            add(from, f->layer[f->l].qkv_bias, n_qkv);
         int pos = f->row[r].pos, in_block = pos % DECODE_BLOCK;
         const float *cosine = f->cos + (size_t)pos * (size_t)(d / 2);
         const float *sine = f->sin + (size_t)pos * (size_t)(d / 2);
@@ -386,18 +417,18 @@ float *infer_forward(struct infer *f, const struct infer_row *row, int n_row)
     make_spans(f);
     for (f->l = 0; f->l < f->w->conf.n_layer; f->l++) {
         struct layer *l = &f->layer[f->l];
-        norm(f, l->norm_attn, n_row, f->l == 0);
+        norm(f, l->norm_attn, NULL, n_row, f->l == 0);
         product(f, &l->qkv, f->h, n_row, f->qkv, DECODE_STORE);
         pool_run(f->pool, n_item, rope_item, f);
         pool_run(f->pool, (size_t)f->n_span * (size_t)f->w->conf.n_kv_head, attend_item, f);
         product(f, &l->o, f->attn, n_row, f->x, DECODE_ADD);
-        norm(f, l->norm_ffn, n_row, false);
+        norm(f, l->norm_ffn, l->o_bias, n_row, false);
         product(f, &l->gate_up, f->h, n_row, f->act, DECODE_SWIGLU);
         product(f, &l->down, f->act, n_row, f->x, DECODE_ADD);
     }
     int n = gather(f);
     if (n > 0) {
-        norm(f, f->norm, n, false);
+        norm(f, f->norm, NULL, n, false);
         product(f, &f->head, f->h, n, f->logits, DECODE_STORE);
     }
     return f->logits;

@@ -33,6 +33,11 @@ static struct layer *layer_views(const struct model *m, struct tensor all)
                                   .norm2 = model_view(m, all, &row[P_NORM2]),
                                   .gate_up = group_view(all, &row[P_GATE], &row[P_UP]),
                                   .down = model_view(m, all, &row[P_DOWN]) };
+        const struct param *q = &row[P_Q_BIAS], *v = &row[P_V_BIAS];
+        if (m->conf.bias != BIAS_NONE) /* neighbours, as the matrices are */
+            view[l].qkv_bias = tensor_part(all, q->offset, v->offset + v->n - q->offset, 0);
+        if (m->conf.bias == BIAS_QKVO)
+            view[l].o_bias = model_view(m, all, &row[P_O_BIAS]);
     }
     return view;
 }
@@ -77,9 +82,9 @@ out:
 static void act_release(struct model *m)
 {
     struct act *a = &m->act;
-    struct tensor *t[] = { &a->tok, &a->target, &a->losses, &a->x,    &a->mid,
-                           &a->qkv, &a->att,    &a->gu,     &a->lse,  &a->h,
-                           &a->ff,  &a->dx,     &a->dh,     &a->dqkv, &a->dff };
+    struct tensor *t[] = { &a->tok, &a->target, &a->losses, &a->first, &a->x, &a->mid,
+                           &a->qkv, &a->att,    &a->gu,     &a->lse,   &a->h, &a->ff,
+                           &a->dx,  &a->dh,     &a->dqkv,   &a->dff };
     for (size_t i = 0; i < N_OF(t); i++)
         m->b->ops->free(m->b, t[i]);
     *a = (struct act){ 0 };
@@ -114,6 +119,17 @@ const struct model_conf *model_config(const struct model *m)
     return &m->conf;
 }
 
+void model_mask_documents(struct model *m, int document_end)
+{
+    m->conf.document_mask = true;
+    m->conf.document_end = document_end;
+}
+
+void model_z_loss(struct model *m, double z)
+{
+    m->z_loss = z;
+}
+
 void model_init(struct model *m, uint64_t seed)
 {
     float *value = xmalloc(m->params.n * sizeof *value);
@@ -125,7 +141,9 @@ void model_init(struct model *m, uint64_t seed)
         struct rng r; /* one stream a tensor: shapes of others do not disturb it */
         rng_init(&r, seed, p->name, 0);
         for (size_t j = 0; j < p->n; j++)
-            value[p->offset + j] = p->init == INIT_ONE ? 1 : (float)(std * rng_normal(&r));
+            value[p->offset + j] = p->init == INIT_ZERO  ? 0
+                                   : p->init == INIT_ONE ? 1
+                                                         : (float)(std * rng_normal(&r));
     }
     m->b->ops->upload(m->b, m->p, value);
     free(value);
@@ -169,7 +187,6 @@ enum st model_training_state(struct model *m, struct err *err)
     return ST_OK;
 }
 
-/* As Hugging Face computes them, in single precision. */
 static enum st rope_reserve(struct model *m, int seq_len, struct err *err)
 {
     size_t half = (size_t)m->conf.d_head / 2, len = (size_t)seq_len;
@@ -180,16 +197,14 @@ static enum st rope_reserve(struct model *m, int seq_len, struct err *err)
     enum st st = alloc(m, &m->rope, err);
     if (st < 0)
         return st;
-    float *table = xmalloc(2 * len * half * sizeof *table);
-    for (size_t i = 0; i < half; i++) {
-        float power = (float)(2 * i) / (float)m->conf.d_head;
-        float freq = 1.0f / (float)pow(m->conf.rope_theta, (double)power);
-        for (size_t t = 0; t < len; t++) {
-            float angle = (float)t * freq;
+    float *table = xmalloc((2 * len + 1) * half * sizeof *table), *freq = table + 2 * len * half;
+    model_rope_freq(&m->conf, freq);
+    for (size_t t = 0; t < len; t++)
+        for (size_t i = 0; i < half; i++) {
+            float angle = (float)t * freq[i];
             table[t * half + i] = (float)cos((double)angle);
             table[(len + t) * half + i] = (float)sin((double)angle);
         }
-    }
     m->b->ops->upload(m->b, m->rope, table);
     free(table);
     m->rope_len = len;
@@ -217,6 +232,7 @@ enum st act_reserve(struct model *m, size_t n_tok, int seq_len, bool gradients, 
         { &a->tok, tensor_1d(DTYPE_U32, n) },
         { &a->target, tensor_1d(DTYPE_U32, n) },
         { &a->losses, tensor_1d(DTYPE_F32, n) },
+        { &a->first, tensor_1d(DTYPE_U32, n) },
         { &a->x, tensor_2d(DTYPE_F32, (gradients ? slots + 1 : 2) * n, d) },
         { &a->mid, tensor_2d(DTYPE_F32, slots * n, d) },
         { &a->qkv, tensor_2d(DTYPE_F32, slots * n, qkv) },

@@ -1,8 +1,9 @@
 /*
- * model/model.h - Llama: configuration, parameters, forward, backward, optimizer step, checkpoints.
+ * model/model.h - the Llama family: configuration, parameters, forward, backward, optimizer step, checkpoints.
  *
- * RMSNorm, rotary positions (half-split pairs as Hugging Face), SwiGLU, grouped-query attention, no
- * biases, tied or untied head. One table of parameters (model/params.c) yields allocation, checkpoint
+ * RMSNorm, rotary positions (half-split pairs as Hugging Face) plain or stretched as Llama 3's, SwiGLU,
+ * grouped-query attention over all before or a sliding window (Mistral), with biases (Qwen2) or without,
+ * tied or untied head. One table of parameters (model/params.c) yields allocation, checkpoint
  * names, counts, initialisation and optimizer groups. Weights, optimizer state and accumulation are
  * fp32; products may run in bf16 (precision).
  *
@@ -23,11 +24,26 @@
 #include "base/err.h"
 #include "base/json.h"
 
+enum attn_bias { BIAS_NONE, BIAS_QKV, BIAS_QKVO };
+
+/* Rotary positions as Llama 3.1 stretches them: waves longer than original_len / low_freq positions become
+ * factor times longer, those shorter than original_len / high_freq stay, between the two by degrees. */
+struct rope_scaling {
+    double factor, low_freq, high_freq; /* factor 0: not scaled */
+    int original_len;
+};
+
 struct model_conf {
     int n_layer, d_model, n_head, n_kv_head, d_head, d_ff;
     int vocab_size, max_seq_len;
     double rope_theta, norm_eps;
+    struct rope_scaling scaling;
+    int window; /* positions a token sees, its own included; 0: all before it */
+    enum attn_bias bias;
     bool tied; /* the head is the embedding's transpose */
+    /* Packed documents stay apart: no token sees across one of this id, which ends a document. */
+    bool document_mask;
+    int document_end;
 };
 
 struct model;
@@ -41,6 +57,8 @@ uint64_t model_n_param_nonemb(const struct model_conf *conf); /* without embeddi
 double model_flop_per_tok(const struct model_conf *conf,
                           int seq_len); /* forward and backward: 6N + 6dV + 6LdT */
 struct js *model_conf_json(const struct model_conf *conf); /* Hugging Face's config.json */
+/* Angle of each pair of a head per position, as Hugging Face computes it: freq [d_head / 2]. */
+void model_rope_freq(const struct model_conf *conf, float *freq);
 
 MUST_USE enum st model_new(struct model **out, const struct model_conf *conf, struct backend *b,
                            struct err *err);
@@ -49,9 +67,14 @@ const struct model_conf *model_config(const struct model *m);
 void model_init(struct model *m,
                 uint64_t seed); /* normal, std 0.02; residual outputs scaled by 1/sqrt(2 n_layer) */
 
-/* Hugging Face folder: config.json, model.safetensors (names as LlamaForCausalLM). */
+/* From now on attention stays within documents that end with this token; saved with the configuration. */
+void model_mask_documents(struct model *m, int document_end);
+
+/* Saves a Hugging Face folder: config.json and model.safetensors, as the class computes it that the configuration
+ * fits (Llama, Mistral, Qwen2). Loads such a folder, in one file or several, of F32, F16 or BF16; or a GGUF file.
+ * ST_FORMAT for tensors missing, misshapen, or not finite; ST_UNSUPPORTED for what is another model. */
 MUST_USE enum st model_save(struct model *m, const char *dir, struct err *err);
-MUST_USE enum st model_load(struct model **out, const char *dir, struct backend *b,
+MUST_USE enum st model_load(struct model **out, const char *path, struct backend *b,
                             struct err *err);
 
 /* Training. Gradients accumulate over model_forward_backward calls until model_adamw_step, which clears them.
@@ -60,6 +83,10 @@ MUST_USE enum st model_load(struct model **out, const char *dir, struct backend 
 struct adamw_conf {
     double lr, beta1, beta2, eps, weight_decay, grad_clip; /* grad_clip 0: none */
 };
+/* Training adds z * (log of the sum of exponentials)^2 to each token's loss, which keeps logits near 0. Reported
+ * losses are without it. Source: Chowdhery et al. 2022, PaLM (arXiv:2204.02311), section 5. */
+void model_z_loss(struct model *m, double z);
+
 /* tok [batch, seq_len + 1]: inputs and targets. loss_scale: 1 / number of micro-batches. Adds the
  * mean loss in nats, not scaled, to *loss after the call. Buffers for training are allocated on first use. */
 MUST_USE enum st model_forward_backward(struct model *m, const uint32_t *tok, int batch,

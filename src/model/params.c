@@ -48,6 +48,10 @@ static const struct shape layer_shape[PARAMS_A_LAYER] = {
     [P_GATE] = { "mlp.gate_proj.weight", SIZE_FF, SIZE_D, INIT_NORMAL, true },
     [P_UP] = { "mlp.up_proj.weight", SIZE_FF, SIZE_D, INIT_NORMAL, true },
     [P_DOWN] = { "mlp.down_proj.weight", SIZE_D, SIZE_FF, INIT_RESIDUAL, true },
+    [P_Q_BIAS] = { "self_attn.q_proj.bias", SIZE_Q, SIZE_NONE, INIT_ZERO, false },
+    [P_K_BIAS] = { "self_attn.k_proj.bias", SIZE_KV, SIZE_NONE, INIT_ZERO, false },
+    [P_V_BIAS] = { "self_attn.v_proj.bias", SIZE_KV, SIZE_NONE, INIT_ZERO, false },
+    [P_O_BIAS] = { "self_attn.o_proj.bias", SIZE_D, SIZE_NONE, INIT_ZERO, false },
 };
 static const struct shape norm_shape = { "model.norm.weight", SIZE_D, SIZE_NONE, INIT_ONE, false };
 static const struct shape head_shape = { "lm_head.weight", SIZE_VOCAB, SIZE_D, INIT_NORMAL, true };
@@ -72,11 +76,14 @@ static void add_row(struct params *p, const struct shape *s, const struct model_
 
 void params_build(struct params *p, const struct model_conf *conf)
 {
-    *p = (struct params){ 0 };
-    p->row = NEW_ARRAY(struct param, (size_t)conf->n_layer * PARAMS_A_LAYER + 3);
+    static const int a_layer[] = {
+        [BIAS_NONE] = P_Q_BIAS, [BIAS_QKV] = P_O_BIAS, [BIAS_QKVO] = PARAMS_A_LAYER
+    };
+    *p = (struct params){ .a_layer = a_layer[conf->bias] };
+    p->row = NEW_ARRAY(struct param, (size_t)conf->n_layer * (size_t)p->a_layer + 3);
     add_row(p, &embed_shape, conf, -1);
     for (int l = 0; l < conf->n_layer; l++)
-        for (int i = 0; i < PARAMS_A_LAYER; i++)
+        for (int i = 0; i < p->a_layer; i++)
             add_row(p, &layer_shape[i], conf, l);
     add_row(p, &norm_shape, conf, -1);
     if (!conf->tied)
@@ -99,7 +106,7 @@ const struct param *params_find(const struct params *p, const char *name)
 
 const struct param *params_layer(const struct params *p, int layer, int which)
 {
-    return &p->row[PARAM_LAYER0 + layer * PARAMS_A_LAYER + which];
+    return &p->row[PARAM_LAYER0 + layer * p->a_layer + which];
 }
 
 const struct param *params_final_norm(const struct params *p, const struct model_conf *conf)

@@ -12,7 +12,7 @@
 
 #include "model/model.h"
 
-enum init { INIT_ONE, INIT_NORMAL, INIT_RESIDUAL /* scaled by 1/sqrt(2 n_layer) */ };
+enum init { INIT_ZERO, INIT_ONE, INIT_NORMAL, INIT_RESIDUAL /* scaled by 1/sqrt(2 n_layer) */ };
 
 struct param {
     char name[64];
@@ -24,14 +24,31 @@ struct param {
 };
 
 struct params {
-    struct param *row; /* final; layers in order, each PARAMS_A_LAYER rows */
+    struct param *row; /* final; layers in order, each a_layer rows */
     size_t n_row;
+    int a_layer;
     size_t n; /* elements in all */
 };
 
-/* Rows of a layer, in order; a layer's first row is PARAM_LAYER0 + PARAMS_A_LAYER * layer. */
+/* Rows of a layer, in order; a layer's first row is PARAM_LAYER0 + a_layer * layer. The biases stand last:
+ * enum attn_bias says where a layer ends. */
 enum { PARAM_EMBED, PARAM_LAYER0 };
-enum { P_NORM1, P_Q, P_K, P_V, P_O, P_NORM2, P_GATE, P_UP, P_DOWN, PARAMS_A_LAYER };
+enum {
+    P_NORM1,
+    P_Q,
+    P_K,
+    P_V,
+    P_O,
+    P_NORM2,
+    P_GATE,
+    P_UP,
+    P_DOWN,
+    P_Q_BIAS,
+    P_K_BIAS,
+    P_V_BIAS,
+    P_O_BIAS,
+    PARAMS_A_LAYER /* at most */
+};
 
 void params_build(struct params *p, const struct model_conf *conf); /* conf was checked */
 void params_release(struct params *p);

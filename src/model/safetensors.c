@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/half.h"
 #include "base/mem.h"
 
 enum { MAX_HEADER = 100000000, MAX_TENSORS = 100000, MAX_NAME = 1000 };
@@ -202,40 +203,28 @@ const struct safetensor *safetensors_find(const struct safetensors *s, const cha
     return NULL;
 }
 
-static float from_bits(uint32_t u)
+bool safetensors_readable(const struct safetensor *t)
 {
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
+    return strcmp(t->dtype, "F32") == 0 || strcmp(t->dtype, "F16") == 0 ||
+           strcmp(t->dtype, "BF16") == 0;
 }
 
-static float from_f16(uint32_t h)
+bool safetensors_read_part(const struct safetensor *t, uint64_t first, uint64_t n, float *out)
 {
-    uint32_t sign = (h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 1023;
-    if (exponent == 31)
-        return from_bits(sign | 0x7f800000 | fraction << 13);
-    if (exponent == 0) { /* zero or subnormal: fraction * 2^-24 */
-        float f = (float)fraction / 16777216.0f;
-        return sign ? -f : f;
+    bool whole = strcmp(t->dtype, "F32") == 0, half = strcmp(t->dtype, "F16") == 0;
+    if (!safetensors_readable(t))
+        return false;
+    const uint8_t *p = t->data + first * (whole ? 4 : 2);
+    if (whole) /* little-endian, as the processor: see checkpoint.c */
+        memcpy(out, p, n * 4);
+    for (uint64_t i = 0; !whole && i < n; i++, p += 2) {
+        uint16_t u = (uint16_t)(p[0] | p[1] << 8);
+        out[i] = half ? float_from_f16(u) : float_from_bf16(u);
     }
-    return from_bits(sign | (exponent + 112) << 23 | fraction << 13);
+    return true;
 }
 
 bool safetensors_read(const struct safetensor *t, float *out)
 {
-    const uint8_t *p = t->data;
-    if (strcmp(t->dtype, "F32") == 0) {
-        for (uint64_t i = 0; i < t->n; i++, p += 4)
-            out[i] = from_bits((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
-                               (uint32_t)p[3] << 24);
-        return true;
-    }
-    bool half = strcmp(t->dtype, "F16") == 0;
-    if (!half && strcmp(t->dtype, "BF16") != 0)
-        return false;
-    for (uint64_t i = 0; i < t->n; i++, p += 2) {
-        uint32_t u = (uint32_t)p[0] | (uint32_t)p[1] << 8;
-        out[i] = half ? from_f16(u) : from_bits(u << 16);
-    }
-    return true;
+    return safetensors_read_part(t, 0, t->n, out);
 }

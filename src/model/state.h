@@ -6,6 +6,7 @@
 
 struct layer { /* views of the parameters (or of their gradients), grouped as products take them */
     struct tensor norm1, qkv, o, norm2, gate_up, down;
+    struct tensor qkv_bias, o_bias; /* none where the model has none */
 };
 
 struct layer_weights {
@@ -18,7 +19,8 @@ struct act {
     size_t n_tok;
     bool gradients;
     struct tensor tok, target, losses;
-    struct tensor x; /* [n_layer + 1 or 2][n_tok, d]: the stream before each layer */
+    struct tensor first; /* what each token sees first, see attn_shape */
+    struct tensor x;     /* [n_layer + 1 or 2][n_tok, d]: the stream before each layer */
     struct tensor mid, qkv, att, gu; /* [n_layer or 1][n_tok, ...] */
     struct tensor lse;
     struct tensor h, ff;             /* scratch of one layer: [n_tok, d], [n_tok, d_ff] */
@@ -35,6 +37,7 @@ struct model {
     struct weight *head;
     struct tensor rope;
     size_t rope_len;
+    double z_loss;
     struct act act;
     bool ready, ready_for_gradients; /* weights_ready was called since the parameters changed */
 };
@@ -46,7 +49,8 @@ MUST_USE enum st model_training_state(struct model *m, struct err *err); /* g, m
 MUST_USE enum st act_reserve(struct model *m, size_t n_tok, int seq_len, bool gradients,
                              struct err *err);
 
-/* Layers forward over n_seq sequences whose tokens are in act.tok: the final norm's output to act.h. */
+/* Layers forward over n_seq sequences whose tokens are in act.tok, and act.first where it is used: the final
+ * norm's output to act.h. */
 void forward_layers(struct model *m, int n_seq, int seq_len);
 struct attn_shape attn_shape_of(const struct model *m, int n_seq, int seq_len);
 /* The part of a layered buffer: n_tok rows of a layer's slot. */
@@ -57,7 +61,7 @@ struct tensor act_x(const struct model *m, int layer, size_t n_tok);
 int chunk_seqs(int batch, int seq_len);
 MUST_USE enum st tokens_check(const struct model *m, const uint32_t *tok, size_t n,
                               struct err *err);
-/* Inputs and targets of sequences [first, first + n_seq) of tok [batch, seq_len + 1] to the device. */
+/* Inputs and targets of sequences [first, first + n_seq) of tok [batch, seq_len + 1] to the device, and what each sees. */
 void tokens_upload(struct model *m, const uint32_t *tok, int first, int n_seq, int seq_len);
 
 #endif

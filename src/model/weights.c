@@ -10,129 +10,194 @@
 #include "base/mem.h"
 #include "model/gguf_weights.h"
 #include "model/hf.h"
+#include "model/params.h"
 
-/* A layer's weights: their places in struct weights_layer, names in both worlds, and shapes. */
-enum side { SIDE_MODEL, SIDE_HEADS, SIDE_KV, SIDE_FF, SIDE_ONE };
+/* Places in struct weights_layer and llama.cpp's names; shapes and Hugging Face's names are in params.c. */
 static const struct {
     size_t offset;
-    const char *gguf, *hf;
-    enum side rows, cols;
-    bool pairs;
-} layer_weight[] = {
+    const char *gguf;
+    bool pairs; /* turned by position: llama.cpp's llama has their rows in another order */
+} layer_weight[PARAMS_A_LAYER] = {
 #define AT(member) offsetof(struct weights_layer, member)
-    { AT(q), "attn_q", "self_attn.q_proj", SIDE_HEADS, SIDE_MODEL, true },
-    { AT(k), "attn_k", "self_attn.k_proj", SIDE_KV, SIDE_MODEL, true },
-    { AT(v), "attn_v", "self_attn.v_proj", SIDE_KV, SIDE_MODEL, false },
-    { AT(o), "attn_output", "self_attn.o_proj", SIDE_MODEL, SIDE_HEADS, false },
-    { AT(gate), "ffn_gate", "mlp.gate_proj", SIDE_FF, SIDE_MODEL, false },
-    { AT(up), "ffn_up", "mlp.up_proj", SIDE_FF, SIDE_MODEL, false },
-    { AT(down), "ffn_down", "mlp.down_proj", SIDE_MODEL, SIDE_FF, false },
-    { AT(norm_attn), "attn_norm", "input_layernorm", SIDE_ONE, SIDE_MODEL, false },
-    { AT(norm_ffn), "ffn_norm", "post_attention_layernorm", SIDE_ONE, SIDE_MODEL, false },
+    [P_NORM1] = { AT(norm_attn), "attn_norm.weight", false },
+    [P_Q] = { AT(q), "attn_q.weight", true },
+    [P_K] = { AT(k), "attn_k.weight", true },
+    [P_V] = { AT(v), "attn_v.weight", false },
+    [P_O] = { AT(o), "attn_output.weight", false },
+    [P_NORM2] = { AT(norm_ffn), "ffn_norm.weight", false },
+    [P_GATE] = { AT(gate), "ffn_gate.weight", false },
+    [P_UP] = { AT(up), "ffn_up.weight", false },
+    [P_DOWN] = { AT(down), "ffn_down.weight", false },
+    [P_Q_BIAS] = { AT(q_bias), "attn_q.bias", true },
+    [P_K_BIAS] = { AT(k_bias), "attn_k.bias", true },
+    [P_V_BIAS] = { AT(v_bias), "attn_v.bias", false },
+    [P_O_BIAS] = { AT(o_bias), "attn_output.bias", false },
 #undef AT
 };
 
-static int side(const struct model_conf *c, enum side s)
+static struct weight *place(const struct weights *w, const struct params *p, size_t row)
 {
-    switch (s) {
-    case SIDE_MODEL:
-        return c->d_model;
-    case SIDE_HEADS:
-        return c->n_head * c->d_head;
-    case SIDE_KV:
-        return c->n_kv_head * c->d_head;
-    case SIDE_FF:
-        return c->d_ff;
-    case SIDE_ONE:
-        break;
-    }
-    return 1;
+    size_t layers = (size_t)(p->a_layer * w->conf.n_layer), i = row - PARAM_LAYER0;
+    if (row == PARAM_EMBED)
+        return (struct weight *)&w->embed;
+    if (i == layers)
+        return (struct weight *)&w->norm;
+    if (i > layers)
+        return (struct weight *)&w->head;
+    return (struct weight *)((char *)&w->layer[i / (size_t)p->a_layer] +
+                             layer_weight[i % (size_t)p->a_layer].offset);
 }
 
-struct source {
-    struct weights *w;
-    const char *path;
-    struct safetensors *file; /* a folder's, while it is read */
-};
-
-static enum st find_hf(struct source *s, struct weight *out, const char *name, struct err *err)
+const struct weight *weights_param(const struct weights *w, const struct params *p, size_t row)
 {
-    const struct safetensor *t = safetensors_find(s->file, name);
-    uint64_t want = (uint64_t)out->n_row * (uint64_t)out->n_col;
+    return place(w, p, row);
+}
+
+bool gguf_swaps_rows(const struct params *p, const struct model_conf *c, size_t row)
+{
+    size_t i = row - PARAM_LAYER0;
+    return row >= PARAM_LAYER0 && i < (size_t)(p->a_layer * c->n_layer) &&
+           layer_weight[i % (size_t)p->a_layer].pairs;
+}
+
+void gguf_param_name(char name[64], const struct params *p, const struct model_conf *c, size_t row)
+{
+    size_t layers = (size_t)(p->a_layer * c->n_layer), i = row - PARAM_LAYER0;
+    if (row == PARAM_EMBED || i >= layers)
+        snprintf(name, 64, "%s",
+                 row == PARAM_EMBED ? "token_embd.weight"
+                 : i == layers      ? "output_norm.weight"
+                                    : "output.weight");
+    else
+        snprintf(name, 64, "blk.%zu.%s", i / (size_t)p->a_layer,
+                 layer_weight[i % (size_t)p->a_layer].gguf);
+}
+
+static enum st find_hf(struct weights *w, struct weight *out, const struct param *p,
+                       const char *path, struct err *err)
+{
+    const struct safetensor *t = hf_files_find(w->files, p->name);
     if (!t)
-        return err_set(err, ST_FORMAT, "'%s': no tensor '%s'", s->path, name);
-    if (t->n != want || t->n_dim < 1 || t->dim[t->n_dim - 1] != (uint64_t)out->n_col)
-        return err_set(err, ST_FORMAT, "'%s': tensor '%s' has %llu elements, want %d x %d", s->path,
-                       name, (unsigned long long)t->n, out->n_row, out->n_col);
-    out->floats = xaligned(want * sizeof *out->floats);
-    if (!safetensors_read(t, out->floats))
-        return err_set(err, ST_UNSUPPORTED, "'%s': tensor '%s' has type %s, want F32, F16 or BF16",
-                       s->path, name, t->dtype);
+        return err_set(err, ST_FORMAT, "'%s': no tensor '%s'", path, p->name);
+    bool same = t->n_dim == p->n_dim;
+    for (int i = 0; same && i < p->n_dim; i++)
+        same = t->dim[i] == p->dim[i];
+    if (!same && p->n_dim == 2)
+        return err_set(err, ST_FORMAT, "'%s': tensor '%s' has not the shape [%zu, %zu]", path,
+                       p->name, p->dim[0], p->dim[1]);
+    if (!same)
+        return err_set(err, ST_FORMAT, "'%s': tensor '%s' has not the shape [%zu]", path, p->name,
+                       p->dim[0]);
+    if (!safetensors_readable(t))
+        return err_set(err, ST_UNSUPPORTED, "'%s': tensor '%s' is %s, want F32, F16 or BF16", path,
+                       p->name, t->dtype);
+    out->safe = t;
     return ST_OK;
 }
 
-static enum st find(struct source *s, struct weight *out, const char *gguf, const char *hf,
-                    int n_row, int n_col, struct err *err)
+static enum st find_gguf(struct weights *w, struct weight *out, const struct params *p, size_t row,
+                         struct err *err)
 {
-    *out = (struct weight){ .n_row = n_row, .n_col = n_col };
-    if (s->w->gguf)
-        return gguf_want(&out->tensor, s->w->gguf, gguf, (uint64_t)n_row, (uint64_t)n_col, err);
-    return find_hf(s, out, hf, err);
+    char name[64];
+    gguf_param_name(name, p, &w->conf, row);
+    bool llama = strcmp(gguf_text(w->gguf, "general.architecture", ""), "llama") == 0;
+    if (llama && gguf_swaps_rows(p, &w->conf, row))
+        out->pair_rows = w->conf.d_head;
+    return gguf_want(&out->tensor, w->gguf, name, (uint64_t)out->n_row, (uint64_t)out->n_col, err);
 }
 
-static enum st find_all(struct source *s, struct err *err)
+/* Numbers that are none would pass through training and generation unseen. */
+static enum st want_finite(const struct weight *w, const char *name, const char *path,
+                           struct err *err)
 {
-    struct weights *w = s->w;
-    const struct model_conf *c = &w->conf;
-    enum st st;
-    if ((st = find(s, &w->embed, "token_embd.weight", "model.embed_tokens.weight", c->vocab_size,
-                   c->d_model, err)) < 0 ||
-        (st = find(s, &w->norm, "output_norm.weight", "model.norm.weight", 1, c->d_model, err)) < 0)
-        return st;
-    if (!c->tied && (st = find(s, &w->head, "output.weight", "lm_head.weight", c->vocab_size,
-                               c->d_model, err)) < 0)
-        return st;
-    w->layer = NEW_ARRAY(struct weights_layer, (size_t)c->n_layer);
-    for (int l = 0; l < c->n_layer; l++)
-        for (size_t i = 0; i < N_OF(layer_weight); i++) {
-            char gguf[64], hf[96];
-            snprintf(gguf, sizeof gguf, "blk.%d.%s.weight", l, layer_weight[i].gguf);
-            snprintf(hf, sizeof hf, "model.layers.%d.%s.weight", l, layer_weight[i].hf);
-            struct weight *at = (struct weight *)((char *)&w->layer[l] + layer_weight[i].offset);
-            if ((st = find(s, at, gguf, hf, side(c, layer_weight[i].rows),
-                           side(c, layer_weight[i].cols), err)) < 0)
-                return st;
-            if (w->gguf && layer_weight[i].pairs)
-                at->pair_rows = c->d_head;
+    int64_t at;
+    if (w->tensor)
+        at = gguf_not_finite(w->tensor);
+    else if (strcmp(w->safe->dtype, "F32") == 0)
+        at = bits_not_finite(w->safe->data, w->safe->n, 4, 0x7f800000);
+    else
+        at = bits_not_finite(w->safe->data, w->safe->n, 2,
+                             strcmp(w->safe->dtype, "F16") == 0 ? 0x7c00 : 0x7f80);
+    if (at < 0)
+        return ST_OK;
+    return err_set(err, ST_FORMAT, "'%s': tensor '%s' holds NaN or infinity at element %lld", path,
+                   name, (long long)at);
+}
+
+static enum st find_all(struct weights *w, const struct params *p, const char *path,
+                        struct err *err)
+{
+    enum st st = ST_OK;
+    w->layer = NEW_ARRAY(struct weights_layer, (size_t)w->conf.n_layer);
+    for (size_t i = 0; i < p->n_row && st == ST_OK; i++) {
+        const struct param *r = &p->row[i];
+        struct weight *at = place(w, p, i);
+        at->n_row = r->n_dim == 2 ? (int)r->dim[0] : 1;
+        at->n_col = r->n_dim == 2 ? (int)r->dim[1] : (int)r->dim[0];
+        st = w->gguf ? find_gguf(w, at, p, i, err) : find_hf(w, at, r, path, err);
+        if (st == ST_OK)
+            st = want_finite(at, r->name, path, err);
+    }
+    return st;
+}
+
+/* Tensors beside the table: those that old exporters write along are fine, any other means another model. */
+static enum st refuse_strangers(const struct weights *w, const struct params *p, const char *path,
+                                struct err *err)
+{
+    size_t n = w->gguf ? gguf_n_tensors(w->gguf) : hf_files_n_tensor(w->files), n_ours = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *name =
+            w->gguf ? gguf_tensor_at(w->gguf, i)->name : hf_files_tensor_at(w->files, i)->name;
+        bool fine = w->gguf ? strcmp(name, "rope_freqs.weight") == 0
+                            : str_ends(name, "rotary_emb.inv_freq") ||
+                                  (w->conf.tied && strcmp(name, "lm_head.weight") == 0);
+        for (size_t k = 0; k < p->n_row && !fine; k++) {
+            size_t row = (n_ours + k) % p->n_row; /* most stand in the table's order */
+            char ours[64];
+            gguf_param_name(ours, p, &w->conf, row);
+            fine = strcmp(name, w->gguf ? ours : p->row[row].name) == 0;
+            n_ours = fine ? row : n_ours;
         }
+        if (!fine)
+            return err_set(err, ST_UNSUPPORTED, "'%s': tensor '%.200s' is not part of such a model",
+                           path, name);
+    }
     return ST_OK;
+}
+
+static enum st check_tensors(struct weights *w, const char *path, struct err *err)
+{
+    struct params p;
+    enum st st = err_in(err, model_conf_check(&w->conf, err), "'%s'", path);
+    if (st < 0)
+        return st;
+    params_build(&p, &w->conf);
+    st = refuse_strangers(w, &p, path, err);
+    if (st == ST_OK)
+        st = find_all(w, &p, path, err);
+    params_release(&p);
+    return st;
 }
 
 static enum st open_gguf(struct weights *w, const char *path, struct err *err)
 {
-    struct source s = { .w = w, .path = path };
     enum st st = gguf_open(&w->gguf, path, err);
     if (st == ST_OK)
         st = gguf_model_conf(&w->conf, w->gguf, err);
     if (st == ST_OK)
-        st = find_all(&s, err);
+        st = check_tensors(w, path, err);
     return st == ST_OK ? digest_file(&w->digest, path, err) : st;
 }
 
 static enum st open_folder(struct weights *w, const char *path, struct err *err)
 {
-    char *file = path_join(path, "model.safetensors");
-    struct source s = { .w = w, .path = file };
     enum st st = hf_conf_read(&w->conf, path, err);
     if (st == ST_OK)
-        st = safetensors_open(&s.file, file, err);
+        st = hf_files_open(&w->files, path, err);
     if (st == ST_OK)
-        st = find_all(&s, err);
-    if (st == ST_OK)
-        st = digest_file(&w->digest, file, err);
-    safetensors_close(s.file);
-    free(file);
-    return st;
+        st = check_tensors(w, path, err);
+    return st == ST_OK ? hf_files_digest(&w->digest, w->files, err) : st;
 }
 
 char *weights_place(const char *path)
@@ -160,22 +225,31 @@ void weights_close(struct weights *w)
 {
     if (!w)
         return;
-    free(w->embed.floats);
-    free(w->head.floats);
-    free(w->norm.floats);
-    for (int l = 0; w->layer && l < w->conf.n_layer; l++)
-        for (size_t i = 0; i < N_OF(layer_weight); i++)
-            free(((struct weight *)((char *)&w->layer[l] + layer_weight[i].offset))->floats);
     free(w->layer);
     gguf_close(w->gguf);
+    hf_files_close(w->files);
     free(w);
+}
+
+/* A bias whose elements lie as llama.cpp has the rows of its matrix. */
+static void unswap(float *x, int n, int d_head)
+{
+    float *as_read = xmalloc((size_t)n * sizeof *x);
+    memcpy(as_read, x, (size_t)n * sizeof *x);
+    for (int i = 0; i < n; i++)
+        x[i] = as_read[gguf_row_hf((uint64_t)i, d_head)];
+    free(as_read);
 }
 
 void weight_row(float *out, const struct weight *w, int i)
 {
-    if (w->tensor)
-        gguf_row(out, w->tensor,
-                 w->pair_rows ? gguf_row_hf((uint64_t)i, w->pair_rows) : (uint64_t)i);
-    else
-        memcpy(out, w->floats + (size_t)i * (size_t)w->n_col, (size_t)w->n_col * sizeof *out);
+    bool vector = w->n_row == 1;
+    if (!w->tensor) {
+        safetensors_read_part(w->safe, (uint64_t)i * (uint64_t)w->n_col, (uint64_t)w->n_col, out);
+        return;
+    }
+    gguf_row(out, w->tensor,
+             w->pair_rows && !vector ? gguf_row_hf((uint64_t)i, w->pair_rows) : (uint64_t)i);
+    if (w->pair_rows && vector)
+        unswap(out, w->n_col, w->pair_rows);
 }

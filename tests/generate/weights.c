@@ -133,6 +133,9 @@ void test_folder_logits(void)
 {
     folder_logits("tests/golden/model/mha_untied");
     folder_logits("tests/golden/model/gqa_tied");
+    folder_logits("tests/golden/model/llama3");
+    folder_logits("tests/golden/model/llama_bias");
+    folder_logits("tests/golden/model/qwen2");
 }
 
 /* Changes a few bytes of the small model and says what must come out. */
@@ -148,13 +151,13 @@ void test_bad_models(void)
     } bad[] = {
         { "general.architecture", 12, "mamba", 5, ST_UNSUPPORTED, "architecture 'mamba'" },
         { "llama.block_count", 4, "\0\0\0\0", 4, ST_FORMAT, "'llama.block_count' is 0" },
-        { "llama.block_count", 4, "\3", 1, ST_FORMAT, "no tensor 'blk.2.attn_q.weight'" },
+        { "llama.block_count", 4, "\3", 1, ST_FORMAT, "no tensor 'blk.2.attn_norm.weight'" },
         { "llama.feed_forward_length", 4, "\x40", 1, ST_FORMAT, "the file's keys want" },
         { "llama.attention.head_count", 4, "\3", 1, ST_FORMAT, "are no Llama" },
         { "llama.attention.head_count_kv", 4, "\1", 1, ST_FORMAT, "'blk.0.attn_k.weight' is 32 x" },
         { "llama.rope.freq_base", 4, "\0\0\0\0", 4, ST_FORMAT, "rope base 0" },
         { "llama.rope.dimension_count", 4, "\x08", 1, ST_UNSUPPORTED, "8 rotary dimensions" },
-        { "blk.1.ffn_up.weight", 20, "\x0c", 1, ST_UNSUPPORTED, "has type 12 (Q4_K)" },
+        { "blk.1.ffn_up.weight", 20, "\x13", 1, ST_UNSUPPORTED, "has type 19 (IQ1_S)" },
         { "output_norm.weight", 4, "\x20", 1, ST_FORMAT, "'output_norm.weight' is 1 x 32" },
     };
     struct strbuf b = { 0 };

@@ -6,13 +6,13 @@ import pathlib
 import sys
 
 import torch
-from transformers import LlamaForCausalLM
+from transformers import AutoModelForCausalLM
 
 
 def main():
     worst, seen = 0.0, 0
     for folder in sorted(pathlib.Path(sys.argv[1]).iterdir()):
-        model, info = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+        model, info = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
         problems = {k: v for k, v in info.items() if v}
         if problems:
             sys.exit(f"{folder.name}: {problems}")

@@ -102,19 +102,47 @@ void test_halves(void)
     CHECK(!safetensors_read(&t, got), "I64 read as floats");
 }
 
+#define SIZES                                                                                      \
+    "\"hidden_size\":64,\"intermediate_size\":64,\"num_hidden_layers\":2,"                         \
+    "\"num_attention_heads\":4,\"vocab_size\":10"
+
 void test_config_refused(void)
 {
     static const struct {
         const char *text, *says;
         enum st want;
     } row[] = {
-        { "{\"model_type\":\"mistral\"}", "want llama", ST_UNSUPPORTED },
+        { "{\"model_type\":\"gemma\"}", "want llama", ST_UNSUPPORTED },
         { "{\"model_type\":\"llama\"}", "no hidden_size", ST_FORMAT },
         { "{\"model_type\":\"llama\",\"hidden_size\":\"8\"}", "not a whole number", ST_FORMAT },
         { "{\"model_type\":\"llama\",\"hidden_act\":\"gelu\"}", "gelu", ST_UNSUPPORTED },
-        { "{\"model_type\":\"llama\",\"attention_bias\":true}", "biases", ST_UNSUPPORTED },
-        { "{\"model_type\":\"llama\",\"rope_scaling\":{\"rope_type\":\"llama3\"}}", "llama3",
+        { "{\"model_type\":\"llama\",\"mlp_bias\":true}", "mlp_bias is true", ST_UNSUPPORTED },
+        { "{\"model_type\":\"mistral\",\"attention_bias\":true}", "attention_bias",
           ST_UNSUPPORTED },
+        { "{\"model_type\":\"llama\",\"quantization_config\":{}}", "quantization_config",
+          ST_UNSUPPORTED },
+        { "{\"model_type\":\"llama\"," SIZES ",\"rope_scaling\":{\"type\":\"yarn\"}}",
+          "type 'yarn'", ST_UNSUPPORTED },
+        { "{\"model_type\":\"llama\"," SIZES ",\"rope_parameters\":{\"rope_type\":\"llama3\"}}",
+          "no factor", ST_FORMAT },
+        { "{\"model_type\":\"llama\"," SIZES ",\"rope_parameters\":{\"rope_type\":\"llama3\","
+          "\"factor\":8,\"low_freq_factor\":4,\"high_freq_factor\":1,"
+          "\"original_max_position_embeddings\":64}}",
+          "rising frequencies", ST_USAGE },
+        { "{\"model_type\":\"llama\"," SIZES ",\"rope_theta\":1e4,"
+          "\"rope_parameters\":{\"rope_theta\":1e5}}",
+          "rope_theta is 10000, and 100000", ST_FORMAT },
+        { "{\"model_type\":\"llama\"," SIZES
+          ",\"rope_parameters\":{\"partial_rotary_factor\":0.5}}",
+          "partial_rotary_factor", ST_UNSUPPORTED },
+        { "{\"model_type\":\"qwen2\"," SIZES ",\"use_sliding_window\":true,\"sliding_window\":8,"
+          "\"max_window_layers\":1}",
+          "max_window_layers", ST_UNSUPPORTED },
+        { "{\"model_type\":\"qwen2\"," SIZES
+          ",\"layer_types\":[\"sliding_attention\",\"full_attention\"]}",
+          "layer_types is a mixture", ST_UNSUPPORTED },
+        { "{\"model_type\":\"mistral\"," SIZES ",\"sliding_window\":2.5}", "sliding_window",
+          ST_FORMAT },
         { "{\"model_type\":\"llama\",\"hidden_size\":99999999999}", "want 1..", ST_LIMIT },
         { "{\"model_type\":\"llama\",\"hidden_size\":64,\"intermediate_size\":64,"
           "\"num_hidden_layers\":100000,\"num_attention_heads\":4,\"vocab_size\":10}",

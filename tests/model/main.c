@@ -7,6 +7,8 @@ int main(int argc, char **argv)
 {
     static const struct check_test test[] = {
         TEST(test_logits_and_gradients),
+        TEST(test_document_mask),
+        TEST(test_z_loss),
         TEST(test_fifty_steps),
         TEST(test_export_round_trip),
         TEST(test_export_for_peer),

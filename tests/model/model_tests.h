@@ -6,6 +6,8 @@
 #include "model/model.h"
 
 void test_logits_and_gradients(void); /* golden.c */
+void test_document_mask(void);
+void test_z_loss(void);
 void test_fifty_steps(void);
 void test_export_round_trip(void);
 void test_export_for_peer(void);
