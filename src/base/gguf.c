@@ -44,6 +44,7 @@ static const uint8_t value_size[N_VALUE_TYPE] = { 1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 
 struct pair {
     char *key;            /* owned */
     uint32_t type;        /* enum value_type */
+    uint64_t begin, end;  /* of the value in the file, its type left out */
     uint32_t item_type;   /* of an array */
     uint64_t n;           /* elements of an array */
     const uint8_t *value; /* the scalar, or the array's first element; in the file */
@@ -237,8 +238,10 @@ static enum st take_pairs(struct cursor *c, struct gguf *g, uint64_t n)
             g->n_pair++;
             st = take_type(c, &p->type);
         }
+        p->begin = c->at;
         if (st == ST_OK)
             st = take_value(c, p->type, p, 0);
+        p->end = c->at;
         if (st < 0)
             return p->key ? err_in(c->err, st, "key '%.60s'", p->key) : st;
     }
@@ -250,8 +253,7 @@ static enum st take_pairs(struct cursor *c, struct gguf *g, uint64_t n)
     return ST_OK;
 }
 
-/* Elements and bytes of a block of a tensor type; false for types we do not know. */
-static bool type_block(uint32_t type, uint64_t *n_elem, uint64_t *n_bytes)
+bool gguf_type_block(uint32_t type, uint64_t *n_elem, uint64_t *n_bytes)
 {
     static const struct {
         uint32_t type;
@@ -322,7 +324,7 @@ static enum st take_tensor(struct cursor *c, struct gguf_tensor *t, uint64_t *of
         (st = take_whole(c, 8, offset, "a tensor's offset")) < 0)
         return st;
     t->type = (uint32_t)type;
-    if (!type_block(t->type, &n_elem, &n_bytes))
+    if (!gguf_type_block(t->type, &n_elem, &n_bytes))
         return ST_OK;
     if (t->dim[0] % n_elem != 0)
         return err_set(c->err, ST_FORMAT,
@@ -598,4 +600,12 @@ size_t gguf_n_keys(const struct gguf *g)
 const char *gguf_key_at(const struct gguf *g, size_t i)
 {
     return g->pair[i].key;
+}
+
+const uint8_t *gguf_key_bytes(const struct gguf *g, size_t i, uint32_t *type, size_t *n_bytes)
+{
+    const struct pair *p = &g->pair[i];
+    *type = p->type;
+    *n_bytes = (size_t)(p->end - p->begin);
+    return g->map.bytes + p->begin;
 }

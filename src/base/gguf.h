@@ -9,6 +9,7 @@
 #ifndef MIXLAW_BASE_GGUF_H
 #define MIXLAW_BASE_GGUF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,11 +51,15 @@ const struct gguf_tensor *gguf_tensor_at(const struct gguf *g, size_t i);
 const struct gguf_tensor *gguf_tensor(const struct gguf *g, const char *name); /* or NULL */
 
 const char *gguf_type_name(uint32_t type); /* "Q4_1"; "unknown" */
+/* Elements and bytes of a block; false for types that we do not know. */
+bool gguf_type_block(uint32_t type, uint64_t *n_elem, uint64_t *n_bytes);
 
 /* Metadata by key; the defaults come back when it is missing or of another type. Bools are wholes 0 and 1.
  * gguf_text gives a terminated copy owned by g; gguf_array_text points into the file: n_bytes, no terminator. */
 size_t gguf_n_keys(const struct gguf *g);
 const char *gguf_key_at(const struct gguf *g, size_t i); /* in alphabetical order */
+/* The value as it stands in the file, for copying. */
+const uint8_t *gguf_key_bytes(const struct gguf *g, size_t i, uint32_t *type, size_t *n_bytes);
 const char *gguf_text(const struct gguf *g, const char *key, const char *otherwise);
 uint64_t gguf_whole(const struct gguf *g, const char *key, uint64_t otherwise);
 double gguf_real(const struct gguf *g, const char *key, double otherwise);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/commands.h"
+#include "model/export.h"
 #include "model/generate.h"
 #include "model/gguf_weights.h"
 #include "model/hf.h"
@@ -355,15 +356,81 @@ const struct command cmd_model_chat = {
     .run = run_chat,
 };
 
+struct convert_opts {
+    const char *to, *tokenizer;
+};
+static const struct convert_opts convert_defaults = { 0 };
+
+typedef enum st export_fn(const struct export_conf *c, const char *out, struct err *err);
+static const struct target {
+    const char *name;
+    export_fn *run;
+    enum gguf_type type;
+} targets[] = {
+    { "hf", export_hf, GGUF_F32 },           { "hf-bf16", export_hf, GGUF_BF16 },
+    { "hf-f16", export_hf, GGUF_F16 },       { "gguf-f32", export_gguf, GGUF_F32 },
+    { "gguf-f16", export_gguf, GGUF_F16 },   { "gguf-bf16", export_gguf, GGUF_BF16 },
+    { "gguf-q8_0", export_gguf, GGUF_Q8_0 }, { "llmc", export_llmc, GGUF_F32 },
+    { "llmc-bf16", export_llmc, GGUF_BF16 },
+};
+
+static const struct field convert_field[] = {
+    { .name = "to",
+      .kind = FIELD_CHOICE,
+      .choices = "hf|hf-bf16|hf-f16|gguf-f32|gguf-f16|gguf-bf16|gguf-q8_0|llmc|llmc-bf16",
+      .help = "Hugging Face folder, GGUF file or llm.c checkpoint, and the type of its weights",
+      .offset = offsetof(struct convert_opts, to),
+      .required = true },
+    { .name = "tokenizer",
+      .kind = FIELD_TEXT,
+      .unit = "FILE",
+      .help = "tokenizer.json to put in instead of the model's own; none: without",
+      .offset = offsetof(struct convert_opts, tokenizer) },
+};
+
 static enum st run_convert(void *opts, struct cli *cli, int argc, char **argv, struct err *err)
 {
-    (void)opts, (void)cli, (void)argc, (void)argv;
-    return err_set(err, ST_UNSUPPORTED, "model convert is not in this build");
+    const struct convert_opts *o = opts;
+    struct weights *w = NULL;
+    if (argc != 2)
+        return err_set(err, ST_USAGE, "want MODEL and OUT");
+    const struct target *t = targets;
+    while (strcmp(t->name, o->to) != 0) /* one of the choices */
+        t++;
+    double start = clock_s();
+    char *place = weights_place(argv[0]);
+    enum st st = weights_open(&w, place, err);
+    if (st == ST_OK) {
+        struct export_conf c = {
+            .w = w, .from = place, .tokenizer = o->tokenizer, .type = t->type
+        };
+        st = t->run(&c, argv[1], err);
+    }
+    if (st == ST_OK) {
+        struct js *row = js_object();
+        js_put_text(row, "path", argv[1]);
+        js_put_text(row, "format", o->to);
+        js_put_whole(row, "n_param", (int64_t)model_n_param(&w->conf));
+        js_put_real(row, "wall_s", clock_s() - start);
+        out_row(cli->out, row);
+    }
+    weights_close(w);
+    free(place);
+    return st;
 }
 
 const struct command cmd_model_convert = {
     .name = "model convert",
-    .summary = "between model formats; not in this build",
-    .usage = "model convert MODEL",
+    .summary = "a model as a Hugging Face folder, a GGUF file or an llm.c checkpoint",
+    .usage = "model convert MODEL --to FORMAT OUT",
+    .detail =
+        "MODEL is a GGUF file, a Hugging Face folder or a run. OUT is a folder for hf, else a "
+        "file. Norms and biases stay F32 in GGUF files. What the other side could not compute "
+        "alike is refused: llm.c has no biases or sliding windows; llama.cpp has no windows "
+        "either, there the file's context ends with the window.",
+    .field = convert_field,
+    .n_field = N_OF(convert_field),
+    .opts_size = sizeof(struct convert_opts),
+    .defaults = &convert_defaults,
     .run = run_convert,
 };

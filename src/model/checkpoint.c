@@ -13,32 +13,13 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "model/export.h"
 #include "model/hf.h"
 #include "model/state.h"
 #include "model/weights.h"
 
 /* Floats go to files as they are in memory. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files here are little-endian");
-
-static struct js *safetensors_header(const struct params *p)
-{
-    struct js *o = js_object(), *meta = js_object();
-    js_put_text(meta, "format", "pt");
-    js_put(o, "__metadata__", meta);
-    for (size_t i = 0; i < p->n_row; i++) {
-        const struct param *r = &p->row[i];
-        struct js *e = js_object(), *shape = js_array(), *range = js_array();
-        js_put_text(e, "dtype", "F32");
-        for (int k = 0; k < r->n_dim; k++)
-            js_push_whole(shape, (int64_t)r->dim[k]);
-        js_put(e, "shape", shape);
-        js_push_whole(range, (int64_t)(r->offset * 4));
-        js_push_whole(range, (int64_t)((r->offset + r->n) * 4));
-        js_put(e, "data_offsets", range);
-        js_put(o, r->name, e);
-    }
-    return o;
-}
 
 static enum st write_all(FILE *f, const void *bytes, size_t n, const char *path, struct err *err)
 {
@@ -51,20 +32,12 @@ static enum st save_weights(struct model *m, const char *path, struct err *err)
 {
     struct outfile f = { 0 };
     struct strbuf header = { 0 };
-    uint8_t length[8];
     float *value = xmalloc(m->params.n * sizeof *value);
     m->b->ops->download(m->b, value, m->p);
-    struct js *o = safetensors_header(&m->params);
-    js_write(o, &header);
-    while (header.n % 8) /* the data begin aligned */
-        str_addc(&header, ' ');
-    for (int i = 0; i < 8; i++)
-        length[i] = (uint8_t)((uint64_t)header.n >> 8 * i);
+    safetensors_header(&header, &m->params, "F32", 4);
     enum st st = m->b->ops->sync(m->b, err);
     if (st == ST_OK)
         st = outfile_open(&f, path, err);
-    if (st == ST_OK)
-        st = write_all(f.stream, length, sizeof length, path, err);
     if (st == ST_OK)
         st = write_all(f.stream, header.s, header.n, path, err);
     if (st == ST_OK)
@@ -72,7 +45,6 @@ static enum st save_weights(struct model *m, const char *path, struct err *err)
     if (st == ST_OK)
         st = outfile_commit(&f, err);
     outfile_abort(&f);
-    js_free(o);
     str_release(&header);
     free(value);
     return st;

@@ -24,12 +24,16 @@
 
 struct tok;
 struct gguf;
+struct gguf_writer;
 
 MUST_USE enum st tok_load(struct tok **out, const char *path,
                           struct err *err); /* Hugging Face tokenizer.json */
 /* Either, told apart by content: tokenizer.json, a folder that holds one, or a GGUF file. */
 MUST_USE enum st tok_open(struct tok **out, const char *path, struct err *err);
 MUST_USE enum st tok_from_gguf(struct tok **out, const struct gguf *g, struct err *err);
+/* The vocabulary as keys of a GGUF file for a model of n_vocab tokens; ids beyond the tokenizer's become unused
+ * tokens. Which ids begin and end a text is for the caller to say. */
+void tok_to_gguf(const struct tok *t, struct gguf_writer *w, int n_vocab);
 void tok_free(struct tok *t); /* NULL is fine */
 MUST_USE enum st tok_save(const struct tok *t, const char *path, struct err *err);
 

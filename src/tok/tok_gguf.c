@@ -13,31 +13,34 @@
 
 #include "base/file.h"
 #include "base/gguf.h"
+#include "base/gguf_write.h"
 #include "tok/bytemap.h"
 
 enum { TYPE_NORMAL = 1, TYPE_UNKNOWN = 2, TYPE_CONTROL = 3, TYPE_USER = 4, TYPE_UNUSED = 5 };
 
+/* llama.cpp's names of pre-tokenizers; the first of a splitter is the one written. */
+static const struct {
+    const char *name;
+    enum splitter splitter;
+    bool ignore_merges;
+} splitters[] = {
+    { "smollm", SPLIT_SMOLLM, false },
+    { "gpt-2", SPLIT_GPT2, false },
+    { "llama-bpe", SPLIT_LLAMA3, true },
+    { "llama3", SPLIT_LLAMA3, true },
+};
+
 static enum st find_splitter(const struct gguf *g, enum splitter *splitter, bool *ignore_merges,
                              struct err *err)
 {
-    static const struct {
-        const char *name;
-        enum splitter splitter;
-        bool ignore_merges;
-    } row[] = {
-        { "smollm", SPLIT_SMOLLM, false },
-        { "gpt-2", SPLIT_GPT2, false },
-        { "llama-bpe", SPLIT_LLAMA3, true },
-        { "llama3", SPLIT_LLAMA3, true },
-    };
     const char *model = gguf_text(g, "tokenizer.ggml.model", "");
     if (strcmp(model, "gpt2") != 0)
         return err_set(err, ST_UNSUPPORTED, "tokenizer.ggml.model '%.60s', want gpt2", model);
     const char *pre = gguf_text(g, "tokenizer.ggml.pre", "");
-    for (size_t i = 0; i < N_OF(row); i++)
-        if (strcmp(row[i].name, pre) == 0) {
-            *splitter = row[i].splitter;
-            *ignore_merges = row[i].ignore_merges;
+    for (size_t i = 0; i < N_OF(splitters); i++)
+        if (strcmp(splitters[i].name, pre) == 0) {
+            *splitter = splitters[i].splitter;
+            *ignore_merges = splitters[i].ignore_merges;
             return ST_OK;
         }
     return err_set(err, ST_UNSUPPORTED,
@@ -127,6 +130,52 @@ enum st tok_from_gguf(struct tok **out, const struct gguf *g, struct err *err)
     }
     tok_free(t);
     return err_in(err, st, "vocabulary of '%s'", gguf_path(g));
+}
+
+static void put_tokens(const struct tok *t, const struct bytemap *map, struct gguf_writer *w,
+                       uint32_t n)
+{
+    struct strbuf b = { 0 };
+    gguf_put_array(w, "tokenizer.ggml.tokens", GGUF_ITEM_TEXT, n);
+    for (uint32_t id = 0; id < n; id++) {
+        str_clear(&b);
+        if (id >= t->vocab_size || t->token[id].kind == TOKEN_ABSENT)
+            str_printf(&b, "[PAD%u]", id);
+        else
+            token_symbols(t, map, id, &b);
+        gguf_add_text(w, b.s, b.n);
+    }
+    gguf_put_array(w, "tokenizer.ggml.token_type", GGUF_ITEM_I32, n);
+    for (uint32_t id = 0; id < n; id++) {
+        uint8_t kind = id < t->vocab_size ? t->token[id].kind : TOKEN_ABSENT;
+        gguf_add_i32(w, kind == TOKEN_TEXT      ? TYPE_NORMAL
+                        : kind == TOKEN_SPECIAL ? TYPE_CONTROL
+                        : kind == TOKEN_ADDED   ? TYPE_USER
+                                                : TYPE_UNUSED);
+    }
+    str_release(&b);
+}
+
+void tok_to_gguf(const struct tok *t, struct gguf_writer *w, int n_vocab)
+{
+    struct bytemap map;
+    struct strbuf a = { 0 }, b = { 0 };
+    size_t i = 0;
+    bytemap_init(&map);
+    while (splitters[i].splitter != t->splitter)
+        i++;
+    gguf_put_text(w, "tokenizer.ggml.model", "gpt2");
+    gguf_put_text(w, "tokenizer.ggml.pre", splitters[i].name);
+    put_tokens(t, &map, w, (uint32_t)n_vocab);
+    gguf_put_array(w, "tokenizer.ggml.merges", GGUF_ITEM_TEXT, t->merges.n);
+    for (i = 0; i < t->merges.n; i++) {
+        token_symbols(t, &map, t->merges.merge[i].left, &a);
+        str_addc(&a, ' ');
+        str_adds(&a, token_symbols(t, &map, t->merges.merge[i].right, &b));
+        gguf_add_text(w, a.s, a.n);
+    }
+    str_release(&a);
+    str_release(&b);
 }
 
 static bool begins_as_gguf(const char *path)

@@ -294,9 +294,8 @@ static struct js *added_json(const struct tok *t)
     return list;
 }
 
-/* A token as the file spells it: text in symbols, whole tokens as they are. */
-static const char *symbols(const struct tok *t, const struct bytemap *map, uint32_t id,
-                           struct strbuf *b)
+const char *token_symbols(const struct tok *t, const struct bytemap *map, uint32_t id,
+                          struct strbuf *b)
 {
     str_clear(b);
     if (t->token[id].kind == TOKEN_TEXT)
@@ -318,11 +317,11 @@ static struct js *model_json(const struct tok *t)
     struct js *vocab = js_object(), *merges = js_array();
     for (uint32_t id = 0; id < t->vocab_size; id++)
         if (t->token[id].kind != TOKEN_ABSENT)
-            js_put_whole(vocab, symbols(t, &map, id, &a), id);
+            js_put_whole(vocab, token_symbols(t, &map, id, &a), id);
     for (size_t i = 0; i < t->merges.n; i++) {
-        symbols(t, &map, t->merges.merge[i].left, &a);
+        token_symbols(t, &map, t->merges.merge[i].left, &a);
         str_addc(&a, ' ');
-        str_adds(&a, symbols(t, &map, t->merges.merge[i].right, &b));
+        str_adds(&a, token_symbols(t, &map, t->merges.merge[i].right, &b));
         js_push_text(merges, a.s);
     }
     js_put(m, "vocab", vocab);
