@@ -4,7 +4,10 @@
 #include <math.h>
 
 #include "base/mem.h"
+#include "base/gguf.h"
+#include "model/gguf_weights.h"
 #include "model/hf.h"
+#include "model/weights.h"
 #include "model_tests.h"
 
 /* Writes a safetensors file: header text, its stated length (or the true one), n_data bytes. */
@@ -57,6 +60,13 @@ void test_safetensors_refused(void)
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 0, 8, ST_FORMAT,
           "hole" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 0, 8, ST_FORMAT, "no data_offsets" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[50000,50000],\"data_offsets\":[0,10000000000]}}", 0,
+          1000, ST_FORMAT, "the file holds 1000" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,18446744073709551615]}}", 0,
+          8, ST_FORMAT, "" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+          "\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}}",
+          0, 16, ST_FORMAT, "" },
         { "{\"a\":3}", 0, 0, ST_FORMAT, "dtype" },
         { "[]", 0, 0, ST_FORMAT, "no object" },
         { "{\"a\"", 0, 0, ST_FORMAT, "header" },
@@ -199,4 +209,141 @@ void test_load_refused(void)
     free(dir);
     free(weights);
     free(config);
+}
+
+/* Replaces the first `find` of a file by as many bytes of `by`; false when it is not there. */
+static bool edit(const char *path, const char *find, const void *by, size_t n)
+{
+    struct strbuf x = { 0 };
+    struct err err = { "" };
+    bool found = false;
+    if (file_read(path, 1 << 28, &x, &err) == ST_OK)
+        for (size_t at = 0; at + strlen(find) <= x.n && !found; at++)
+            if (memcmp(x.s + at, find, strlen(find)) == 0) {
+                memcpy(x.s + at, by, n);
+                found = file_write(path, x.s, x.n, &err) == ST_OK;
+            }
+    str_release(&x);
+    return found;
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    struct strbuf x = { 0 };
+    struct err err = { "" };
+    CHECK(file_read(from, 1 << 28, &x, &err) == ST_OK && file_write(to, x.s, x.n, &err) == ST_OK,
+          "%s", err.msg);
+    str_release(&x);
+}
+
+/* A sharded folder of transformers, with one thing changed at a time. */
+void test_shards_refused(void)
+{
+    static const struct {
+        const char *find, *by, *says;
+        enum st want;
+    } row[] = {
+        { "model-00002-of-00006", "model-00009-of-00006", "model-00009-of-00006", ST_IO },
+        { "lm_head.weight", "lm_head.weighs", "lm_head.weighs", ST_FORMAT },
+        { "\"model-00001-of-00006.safetensors", "\"../../00001-of-00006.safetensors",
+          "of the folder itself", ST_FORMAT },
+        { "weight_map", "weight_mop", "no weight_map", ST_FORMAT },
+        { "\"model-00002-of-00006.safetensors\"", "[                                ]",
+          "is no text", ST_FORMAT },
+    };
+    struct err err = { "" };
+    const char *from = "tests/golden/model/mistral";
+    char *dir = path_join(check_dir(), "shards");
+    struct strlist names = { 0 };
+    NEED(dir_list(from, &names, &err) == ST_OK && dir_make(dir, &err) == ST_OK, "%s", err.msg);
+    char *index = path_join(dir, "model.safetensors.index.json");
+    for (size_t i = 0; i <= N_OF(row); i++) {
+        struct weights *w = NULL;
+        for (size_t k = 0; k < names.n; k++) {
+            char *a = path_join(from, names.s[k]), *b = path_join(dir, names.s[k]);
+            if (!str_starts(names.s[k], "golden"))
+                copy_file(a, b);
+            free(a);
+            free(b);
+        }
+        if (i < N_OF(row))
+            NEED(edit(index, row[i].find, row[i].by, strlen(row[i].by)), "row %zu: '%s'", i,
+                 row[i].find);
+        enum st st = weights_open(&w, dir, &err), want = i < N_OF(row) ? row[i].want : ST_OK;
+        CHECK(st == want && (i == N_OF(row) || strstr(err.msg, row[i].says)), "row %zu: %d, %s", i,
+              (int)st, err.msg);
+        if (st == ST_OK)
+            weights_close(w);
+    }
+    /* The same tensors in two files: the second name of the first file. */
+    struct weights *w;
+    char *first = path_join(dir, "model-00001-of-00006.safetensors"),
+         *again = path_join(dir, "model-00007-of-00006.safetensors");
+    copy_file(first, again);
+    NEED(edit(index, "-00002-of", "-00007-of", 9), "no second file");
+    CHECK(weights_open(&w, dir, &err) == ST_FORMAT && strstr(err.msg, "twice"), "%s", err.msg);
+    strlist_release(&names);
+    free(first);
+    free(again);
+    free(index);
+    free(dir);
+}
+
+/* Numbers that are none, in every type that a tensor may have. */
+void test_not_finite(void)
+{
+    static const struct {
+        const char *from;
+        uint16_t high; /* of the last element: NaN or infinity */
+        const char *says;
+    } row[] = {
+        { "gqa_tied", 0x7fc0, "'model.norm.weight' holds NaN or infinity at element 27" },
+        { "gqa_tied", 0xff80, "element 27" },
+        { "llama_bias", 0x7c00, "'model.norm.weight' holds NaN or infinity at element 19" },
+        { "qwen2", 0x7fc1, "element 23" },
+    };
+    for (size_t i = 0; i < N_OF(row); i++) {
+        struct err err = { "" };
+        struct weights *w;
+        struct strbuf x = { 0 };
+        char *from = path_join("tests/golden/model", row[i].from),
+             *dir = path_join(check_dir(), "notfinite"), *a = path_join(from, "config.json"),
+             *b = path_join(dir, "config.json"), *c = path_join(from, "model.safetensors"),
+             *d = path_join(dir, "model.safetensors");
+        NEED(dir_make(dir, &err) == ST_OK, "%s", err.msg);
+        copy_file(a, b);
+        NEED(file_read(c, 1 << 28, &x, &err) == ST_OK, "%s", err.msg);
+        memcpy(x.s + x.n - 2, &row[i].high, 2); /* model.norm.weight comes last */
+        NEED(file_write(d, x.s, x.n, &err) == ST_OK, "%s", err.msg);
+        CHECK(weights_open(&w, dir, &err) == ST_FORMAT && strstr(err.msg, row[i].says),
+              "row %zu: %s", i, err.msg);
+        str_release(&x);
+        free(from);
+        free(dir);
+        free(a);
+        free(b);
+        free(c);
+        free(d);
+    }
+    /* A block's scale, in every type that has one. */
+    static const struct {
+        uint32_t type;
+        size_t n_bytes, half;
+    } block[] = { { GGUF_F16, 2, 0 },    { GGUF_Q4_0, 18, 0 },    { GGUF_Q4_1, 20, 2 },
+                  { GGUF_Q5_0, 22, 0 },  { GGUF_Q5_1, 24, 2 },    { GGUF_Q8_0, 34, 0 },
+                  { GGUF_Q2_K, 84, 82 }, { GGUF_Q3_K, 110, 108 }, { GGUF_Q4_K, 144, 2 },
+                  { GGUF_Q5_K, 176, 0 }, { GGUF_Q6_K, 210, 208 }, { GGUF_BF16, 2, 0 } };
+    for (size_t i = 0; i < N_OF(block); i++) {
+        uint8_t bytes[2 * 210] = { 0 };
+        struct gguf_tensor t = { .type = block[i].type,
+                                 .data = bytes,
+                                 .n_bytes = 2 * block[i].n_bytes };
+        CHECK(gguf_not_finite(&t) == -1, "%s: zeros refused", gguf_type_name(t.type));
+        bytes[block[i].n_bytes + block[i].half + 1] = block[i].type == GGUF_BF16 ? 0x7f : 0x7c;
+        bytes[block[i].n_bytes + block[i].half] = 0x80;
+        uint64_t n_elem, n_bytes;
+        CHECK(gguf_type_block(t.type, &n_elem, &n_bytes) && n_bytes == block[i].n_bytes &&
+                  gguf_not_finite(&t) == (int64_t)n_elem,
+              "%s: found at %d", gguf_type_name(t.type), (int)gguf_not_finite(&t));
+    }
 }

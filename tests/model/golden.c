@@ -212,7 +212,7 @@ void test_fifty_steps(void)
     }
 }
 
-static void conf_text(struct strbuf *out, const struct model_conf *c)
+void conf_text(struct strbuf *out, const struct model_conf *c)
 {
     struct js *o = model_conf_json(c);
     js_write(o, out);

@@ -12,6 +12,12 @@ int main(int argc, char **argv)
         TEST(test_fifty_steps),
         TEST(test_export_round_trip),
         TEST(test_export_for_peer),
+        TEST(test_dequantise),
+        TEST(test_quantise),
+        TEST(test_convert_round_trip),
+        TEST(test_convert_rounds),
+        TEST(test_llmc_layout),
+        TEST(test_export_refused),
         TEST(test_conf_for),
         TEST(test_threads_same_run),
         TEST(test_chunks_and_micro_batches),
@@ -24,6 +30,9 @@ int main(int argc, char **argv)
         TEST(test_halves),
         TEST(test_config_refused),
         TEST(test_load_refused),
+        TEST(test_shards_refused),
+        TEST(test_not_finite),
+
     };
     return check_main(test, N_OF(test), argc, argv);
 }

@@ -12,6 +12,13 @@ void test_fifty_steps(void);
 void test_export_round_trip(void);
 void test_export_for_peer(void);
 
+void test_dequantise(void); /* export.c */
+void test_quantise(void);
+void test_convert_round_trip(void);
+void test_convert_rounds(void);
+void test_llmc_layout(void);
+void test_export_refused(void);
+
 void test_conf_for(void); /* training.c */
 void test_threads_same_run(void);
 void test_chunks_and_micro_batches(void);
@@ -25,9 +32,12 @@ void test_safetensors_refused(void); /* files.c */
 void test_halves(void);
 void test_config_refused(void);
 void test_load_refused(void);
+void test_shards_refused(void);
+void test_not_finite(void);
 
 /* training.c, shared */
 struct backend *open_backend(int n_threads, enum precision p);
 void small_conf(struct model_conf *c);
+void conf_text(struct strbuf *out, const struct model_conf *c); /* golden.c */
 
 #endif
