@@ -70,7 +70,7 @@ static double cpu_s(void)
 
 static enum st one_step(struct bench *x, struct err *err)
 {
-    const struct adamw_conf c = { 1e-3, 0.9, 0.95, 1e-8, 0.1, 1 };
+    const struct adamw_conf c = { 1e-3, 0.9, 0.95, 1e-8, 0.1, 1, 0 };
     double loss = 0, norm;
     enum st st = model_forward_backward(x->m, x->tok, x->batch, x->seq_len, 1, &loss, err);
     return st == ST_OK ? model_adamw_step(x->m, &c, ++x->step, &norm, err) : st;

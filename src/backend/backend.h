@@ -56,6 +56,11 @@ struct adamw_step {
     uint64_t step;    /* from 1 */
 };
 
+struct muon_step {
+    double lr, momentum, weight_decay;
+    double grad_clip; /* as in adamw_step */
+};
+
 struct backend;
 
 /* qkv is [n_tok, (n_head + 2 n_kv_head) d_head]: query heads, key heads, value heads of a token, before
@@ -115,7 +120,23 @@ struct backend_ops {
     void (*sumsq)(struct backend *b, struct tensor out, struct tensor x);
     void (*adamw)(struct backend *b, struct tensor p, struct tensor g, struct tensor m,
                   struct tensor v, struct tensor grad_sumsq, const struct adamw_step *s);
+    /* p [rows, cols]: m becomes momentum m + (1 - momentum) g; p is decayed by lr and moves by
+     * -.2 lr sqrt(max(rows, cols)) N((1 - momentum) g + momentum m), where N brings all singular values near 1 by
+     * five Newton-Schulz steps (in fp32, whatever products are made in). Clears g. */
+    void (*muon)(struct backend *b, struct tensor p, struct tensor g, struct tensor m,
+                 struct tensor grad_sumsq, const struct muon_step *s);
+    /* mean = decay mean + (1 - decay) x */
+    void (*ema)(struct backend *b, struct tensor mean, struct tensor x, double decay);
 };
+
+/* N(x): x over its norm, then five times a x + (b x x' + c (x x')^2) x. Source: Jordan et al. 2024, Muon
+ * (kellerjordan.github.io/posts/muon); the step's size as AdamW's: Liu et al. 2025 (arXiv:2502.16982). */
+#define MUON_STEPS 5
+#define MUON_A 3.4445
+#define MUON_B (-4.7750)
+#define MUON_C 2.0315
+#define MUON_EPS 1e-7
+#define MUON_SIZE 0.2
 
 struct backend { /* first member of each implementation */
     const struct backend_ops *ops;

@@ -2,8 +2,8 @@
  * model/checkpoint.c - Hugging Face folders out and in, and the state file for exact resume.
  *
  * The state file: 8 bytes "MXLSTATE", then little-endian words of 8 bytes: version, number of parameters,
- * optimizer step, digest of the configuration (2); then parameters, first and second moments as floats;
- * then the digest (2 words) of all before it.
+ * optimizer step, digest of the configuration (2); then parameters, first and second moments as floats, in
+ * version 2 also the average of the parameters; then the digest (2 words) of all before it.
  */
 #include <assert.h>
 #include <errno.h>
@@ -110,7 +110,7 @@ enum st model_load(struct model **out, const char *path, struct backend *b, stru
 
 /* Exact resume. */
 
-enum { STATE_VERSION = 1, N_WORDS = 6 };
+enum { STATE_VERSION = 1, STATE_WITH_MEAN = 2, N_WORDS = 6 };
 static const char magic[8] = "MXLSTATE";
 
 static struct digest conf_digest(const struct model_conf *conf)
@@ -128,7 +128,7 @@ static void state_head(uint64_t head[N_WORDS], const struct model *m, uint64_t s
 {
     struct digest d = conf_digest(&m->conf);
     memcpy(&head[0], magic, 8);
-    head[1] = STATE_VERSION;
+    head[1] = m->ema > 0 ? STATE_WITH_MEAN : STATE_VERSION;
     head[2] = m->params.n;
     head[3] = step;
     head[4] = d.hi;
@@ -141,8 +141,8 @@ enum st model_save_state(struct model *m, const char *path, uint64_t step, struc
     enum st st = model_training_state(m, err);
     if (st < 0)
         return st;
-    const struct tensor part[] = { m->p, m->m, m->v };
-    size_t n_bytes = m->params.n * sizeof(float);
+    const struct tensor part[] = { m->p, m->m, m->v, m->mean };
+    size_t n_bytes = m->params.n * sizeof(float), n_part = m->ema > 0 ? 4 : 3;
     float *value = xmalloc(n_bytes);
     uint64_t head[N_WORDS];
     struct hasher *h = hasher_new();
@@ -150,7 +150,7 @@ enum st model_save_state(struct model *m, const char *path, uint64_t step, struc
     hasher_add(h, head, sizeof head);
     if ((st = outfile_open(&f, path, err)) == ST_OK)
         st = write_all(f.stream, head, sizeof head, path, err);
-    for (size_t i = 0; i < N_OF(part) && st == ST_OK; i++) {
+    for (size_t i = 0; i < n_part && st == ST_OK; i++) {
         m->b->ops->download(m->b, value, part[i]);
         if ((st = m->b->ops->sync(m->b, err)) < 0)
             break;
@@ -176,14 +176,15 @@ enum st model_load_state(struct model *m, const char *path, uint64_t *step, stru
     if (st < 0 || (st = filemap_open(&map, path, err)) < 0)
         return st;
     uint64_t head[N_WORDS], want[N_WORDS], tail[2];
-    size_t n_bytes = m->params.n * sizeof(float), all = sizeof head + 3 * n_bytes;
+    size_t n_bytes = m->params.n * sizeof(float), n_part = m->ema > 0 ? 4 : 3,
+           all = sizeof head + n_part * n_bytes;
     if (map.n_bytes < sizeof head || memcmp(map.bytes, magic, 8) != 0) {
         st = err_set(err, ST_FORMAT, "'%s' is no training state", path);
         goto out;
     }
     memcpy(head, map.bytes, sizeof head);
     state_head(want, m, head[3]);
-    if (head[1] != STATE_VERSION || memcmp(head + 2, want + 2, sizeof head - 16) != 0) {
+    if (memcmp(head + 1, want + 1, sizeof head - 8) != 0) {
         st = err_set(err, ST_FORMAT, "'%s' belongs to another model or version", path);
         goto out;
     }
@@ -198,8 +199,8 @@ enum st model_load_state(struct model *m, const char *path, uint64_t *step, stru
         st = err_set(err, ST_FORMAT, "'%s' is damaged: its checksum differs", path);
         goto out;
     }
-    const struct tensor part[] = { m->p, m->m, m->v };
-    for (size_t i = 0; i < N_OF(part); i++)
+    const struct tensor part[] = { m->p, m->m, m->v, m->mean };
+    for (size_t i = 0; i < n_part; i++)
         m->b->ops->upload(m->b, part[i], map.bytes + sizeof head + i * n_bytes);
     m->b->ops->zero(m->b, m->g);
     model_changed(m);

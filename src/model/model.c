@@ -104,7 +104,7 @@ void model_free(struct model *m)
         }
     ops->weight_free(m->b, m->head);
     act_release(m);
-    struct tensor *t[] = { &m->p, &m->g, &m->m, &m->v, &m->sumsq, &m->rope };
+    struct tensor *t[] = { &m->p, &m->g, &m->m, &m->v, &m->mean, &m->sumsq, &m->rope };
     for (size_t i = 0; i < N_OF(t); i++)
         ops->free(m->b, t[i]);
     params_release(&m->params);
@@ -172,10 +172,22 @@ enum st model_weights(struct model *m, bool for_gradients, struct err *err)
     return b->ops->sync(b, err);
 }
 
+/* The average begins as the parameters are. */
+static enum st mean_reserve(struct model *m, struct err *err)
+{
+    if (m->ema == 0 || m->mean.buf)
+        return ST_OK;
+    m->mean = tensor_1d(DTYPE_F32, m->params.n);
+    enum st st = alloc(m, &m->mean, err);
+    if (st == ST_OK)
+        m->b->ops->ema(m->b, m->mean, m->p, 0);
+    return err_in(err, st, "memory of the average");
+}
+
 enum st model_training_state(struct model *m, struct err *err)
 {
     if (m->dlayer)
-        return ST_OK;
+        return mean_reserve(m, err);
     struct tensor *t[] = { &m->g, &m->m, &m->v };
     for (size_t i = 0; i < N_OF(t); i++) {
         *t[i] = tensor_1d(DTYPE_F32, m->params.n);
@@ -184,7 +196,7 @@ enum st model_training_state(struct model *m, struct err *err)
             return err_in(err, st, "memory of the optimizer");
     }
     m->dlayer = layer_views(m, m->g);
-    return ST_OK;
+    return mean_reserve(m, err);
 }
 
 static enum st rope_reserve(struct model *m, int seq_len, struct err *err)

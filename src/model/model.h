@@ -82,10 +82,17 @@ MUST_USE enum st model_load(struct model **out, const char *path, struct backend
  * Runs give the same bytes with any number of threads. A loss or norm of NaN is a result, not an error. */
 struct adamw_conf {
     double lr, beta1, beta2, eps, weight_decay, grad_clip; /* grad_clip 0: none */
+    double muon; /* momentum of Muon, which then moves the layers' matrices; 0: AdamW moves all */
 };
 /* Training adds z * (log of the sum of exponentials)^2 to each token's loss, which keeps logits near 0. Reported
  * losses are without it. Source: Chowdhery et al. 2022, PaLM (arXiv:2204.02311), section 5. */
 void model_z_loss(struct model *m, double z);
+
+/* Keeps a moving average of the parameters: average = decay average + (1 - decay) parameters after each step, with a
+ * smaller decay at the beginning: min(decay, (1 + step) / (10 + step)). model_ema_swap exchanges the two, for scoring
+ * and saving; training goes on after a second swap. ST_USAGE: there is none. */
+void model_ema(struct model *m, double decay);
+MUST_USE enum st model_ema_swap(struct model *m, struct err *err);
 
 /* tok [batch, seq_len + 1]: inputs and targets. loss_scale: 1 / number of micro-batches. Adds the
  * mean loss in nats, not scaled, to *loss after the call. Buffers for training are allocated on first use. */
@@ -99,7 +106,8 @@ MUST_USE enum st model_adamw_step(struct model *m, const struct adamw_conf *c,
 MUST_USE enum st model_losses(struct model *m, const uint32_t *tok, int batch, int seq_len,
                               float *losses, struct err *err);
 
-/* Optimizer state for exact resume: parameters, first and second moments in one file, checksummed. */
+/* Optimizer state for exact resume: parameters, first and second moments, the average where there is one, in one
+ * file, checksummed. */
 MUST_USE enum st model_save_state(struct model *m, const char *path, uint64_t step,
                                   struct err *err);
 MUST_USE enum st model_load_state(struct model *m, const char *path, uint64_t *step,

@@ -32,6 +32,8 @@ struct model {
     struct backend *b;
     struct params params;
     struct tensor p, g, m, v, sumsq; /* g, m, v: on first use in training */
+    struct tensor mean;              /* of p over the steps; on first use when ema is set */
+    double ema;                      /* its decay; 0: none is kept */
     struct layer *layer, *dlayer;
     struct layer_weights *weights;
     struct weight *head;
@@ -45,7 +47,7 @@ struct model {
 struct tensor model_view(const struct model *m, struct tensor all, const struct param *p);
 void model_changed(struct model *m); /* parameters were written */
 MUST_USE enum st model_weights(struct model *m, bool for_gradients, struct err *err);
-MUST_USE enum st model_training_state(struct model *m, struct err *err); /* g, m, v exist */
+MUST_USE enum st model_training_state(struct model *m, struct err *err); /* g, m, v, mean exist */
 MUST_USE enum st act_reserve(struct model *m, size_t n_tok, int seq_len, bool gradients,
                              struct err *err);
 

@@ -18,14 +18,16 @@ struct train_conf {
     const char *out, *tokenizer;
     uint64_t seq_len, batch_tokens, warmup, log_every, eval_bytes, vocab_size; /* 0: chosen */
     double lr;                                                                 /* 0: chosen */
-    const char *schedule, *decay, *precision;
+    const char *schedule, *decay, *precision, *optimizer;
+    double muon_momentum, z_loss, ema;
+    bool document_mask;
     double cooldown, weight_decay, beta1, beta2, grad_clip;
     double checkpoint_every;
     const char *arm, *kind, *run_id;
     bool dry_run, pilot;
 };
 extern const struct train_conf train_defaults;
-enum { N_TRAIN_FIELD = 29 };
+enum { N_TRAIN_FIELD = 34 };
 extern const struct field train_field[N_TRAIN_FIELD];
 
 /* Where and with what a run computes; may differ between two goes of one run. */

@@ -113,11 +113,20 @@ static enum st check_source(struct train_plan *p, const struct mixture_source *s
     else if (digest && strcmp(digest, *tokenizer) != 0)
         st = err_set(err, ST_USAGE, "sources '%s' and '%s' were encoded with different tokenizers",
                      *first, s->name);
+    else if (p->conf->document_mask && (shard_eod(sh) < 0 || shard_eod(sh) >= vocab))
+        st = err_set(err, ST_USAGE,
+                     "source '%s': '%s.json' does not say which token ends a document, which "
+                     "--document-mask wants",
+                     s->name, s->prefix);
+    else if (p->conf->document_mask && p->document_end >= 0 && p->document_end != shard_eod(sh))
+        st = err_set(err, ST_USAGE, "source '%s' ends documents with another token", s->name);
     else if (p->tok)
         st = err_in(err, eval_check_tokenizer(shard_manifest(sh), s->prefix, p->tok, err),
                     "source '%s'", s->name);
     if (st == ST_OK && shard_n_tok(sh) == 0)
         st = err_set(err, ST_USAGE, "source '%s': '%s' holds no token", s->name, s->prefix);
+    if (st == ST_OK && p->conf->document_mask)
+        p->document_end = shard_eod(sh);
     if (st == ST_OK) {
         struct digest d;
         char hex[DIGEST_HEX], *idx = xasprintf("%s.idx", s->prefix);
@@ -142,6 +151,7 @@ static enum st open_data(struct train_plan *p, int *vocab_size, struct err *err)
     const char *tokenizer = NULL, *first = NULL;
     enum st st = ST_OK;
     *vocab_size = 0;
+    p->document_end = -1;
     p->inputs = js_array();
     if (p->conf->tokenizer)
         st = tok_load(&p->tok, p->conf->tokenizer, err);
@@ -163,13 +173,15 @@ static enum st read_shape(struct model_conf *c, const char *path, int vocab_size
     } whole[] = { { "n_layer", &c->n_layer },       { "d_model", &c->d_model },
                   { "n_head", &c->n_head },         { "n_kv_head", &c->n_kv_head },
                   { "d_head", &c->d_head },         { "d_ff", &c->d_ff },
-                  { "vocab_size", &c->vocab_size }, { "max_seq_len", &c->max_seq_len } };
+                  { "vocab_size", &c->vocab_size }, { "max_seq_len", &c->max_seq_len },
+                  { "window", &c->window } };
     struct js *v = NULL;
     enum st st = js_read_file(&v, path, err);
     *c = (struct model_conf){ .vocab_size = vocab_size,
                               .max_seq_len = (int)seq_len,
                               .rope_theta = js_get_real(v, "rope_theta", 10000),
                               .norm_eps = js_get_real(v, "norm_eps", 1e-5),
+                              .bias = js_get_bool(v, "qkv_bias", false) ? BIAS_QKV : BIAS_NONE,
                               .tied = js_get_bool(v, "tied", false) };
     if (st == ST_OK && js_kind(v) != JS_OBJECT)
         st = err_set(err, ST_USAGE, "'%s' must be a JSON object", path);
@@ -184,7 +196,7 @@ static enum st read_shape(struct model_conf *c, const char *path, int vocab_size
         else if (i < N_OF(whole))
             st = err_set(err, ST_USAGE, "'%s': %s wants a whole number from 1", path, key);
         else if (strcmp(key, "rope_theta") != 0 && strcmp(key, "norm_eps") != 0 &&
-                 strcmp(key, "tied") != 0)
+                 strcmp(key, "tied") != 0 && strcmp(key, "qkv_bias") != 0)
             st = err_set(err, ST_USAGE, "'%s': unknown key '%s'", path, key);
     }
     js_free(v);
@@ -366,7 +378,9 @@ static enum st resolve(struct train_plan *p, struct err *err)
     const struct train_conf *c = p->conf;
     int vocab_size = 0;
     p->schedule = (struct schedule){
-        .kind = strcmp(c->schedule, "wsd") == 0 ? SCHEDULE_WSD : SCHEDULE_COSINE,
+        .kind = strcmp(c->schedule, "wsd") == 0      ? SCHEDULE_WSD
+                : strcmp(c->schedule, "linear") == 0 ? SCHEDULE_LINEAR
+                                                     : SCHEDULE_COSINE,
         .decay = strcmp(c->decay, "linear") == 0 ? DECAY_LINEAR : DECAY_SQRT,
         .cooldown = c->cooldown,
     };
@@ -384,6 +398,10 @@ static enum st resolve(struct train_plan *p, struct err *err)
         st = init_shape(p, vocab_size, err);
     } else {
         st = train_shape(&p->model, c, vocab_size, p->seq_len, err);
+    }
+    if (st == ST_OK && c->document_mask) {
+        p->model.document_mask = true;
+        p->model.document_end = (int)p->document_end;
     }
     if (st == ST_OK && p->seq_len > (uint64_t)p->model.max_seq_len)
         st = err_set(err, ST_USAGE, "--seq-len %llu is longer than the model allows (%d)",
@@ -473,6 +491,15 @@ struct js *train_plan_settings(const struct train_plan *p, const struct train_bu
     js_put_real(v, "beta2", c->beta2);
     js_put_real(v, "eps", TRAIN_ADAM_EPS);
     js_put_real(v, "grad_clip", c->grad_clip);
+    if (strcmp(c->optimizer, "adamw") !=
+        0) { /* settings that are as always leave a run's key alone */
+        js_put_text(v, "optimizer", c->optimizer);
+        js_put_real(v, "muon_momentum", c->muon_momentum);
+    }
+    if (c->z_loss > 0)
+        js_put_real(v, "z_loss", c->z_loss);
+    if (c->ema > 0)
+        js_put_real(v, "ema", c->ema);
     js_put_text(v, "precision", c->precision);
     js_put_whole(v, "log_every", (int64_t)p->log_every);
     js_put(v, "sources", js_copy(p->inputs));
@@ -501,8 +528,8 @@ static double memory_estimate(const struct train_plan *p)
     double pass = (double)p->micro * (double)p->seq_len;
     double a_layer =
         6.0 * m->d_model + 2.0 * (m->n_head + 2 * m->n_kv_head) * m->d_head + 3.0 * m->d_ff;
-    return 4 *
-           (4 * (double)model_n_param(m) + pass * (m->n_layer * a_layer + 4.0 * m->d_model) + 2e6);
+    return 4 * ((p->conf->ema > 0 ? 5 : 4) * (double)model_n_param(m) +
+                pass * (m->n_layer * a_layer + 4.0 * m->d_model) + 2e6);
 }
 
 struct js *train_plan_json(const struct train_plan *p, const struct train_budget *budget)

@@ -35,6 +35,7 @@ struct train_plan {
     uint64_t seq_len, batch_tokens, n_window; /* windows a step */
     int n_micro, micro;                       /* a step is n_micro passes of micro windows */
     uint64_t log_every;
+    int64_t document_end; /* the sources' token that ends a document; -1 without --document-mask */
     struct mixture_source *source; /* natural first */
     size_t n_source, n_natural;    /* n_natural: 0 or 1 of them are natural */
     double frac_synth;

@@ -20,6 +20,9 @@ double schedule_lr(const struct schedule *s, uint64_t step, uint64_t n_step)
             (double)(step - s->warmup) / (double)(n_step > s->warmup ? n_step - s->warmup : 1);
         factor = cosine_floor + (1 - cosine_floor) * 0.5 * (1 + cos(pi * progress));
     }
+    if (s->kind == SCHEDULE_LINEAR && step > s->warmup)
+        factor =
+            (double)(n_step + 1 - step) / (double)(n_step > s->warmup ? n_step - s->warmup : 1);
     uint64_t branch = schedule_branch(s, n_step);
     if (s->kind == SCHEDULE_WSD && step > branch) {
         /* The first cooling step still has the full rate, the last one a little more than 0. */

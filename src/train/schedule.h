@@ -2,6 +2,8 @@
  * train/schedule.h - the learning rate of a step, a pure function.
  *
  *     cosine    warm-up from 0, then half a cosine to a tenth of the rate at the last step
+ *     linear    warm-up from 0, then straight down; the first step after it still has the full rate, the one
+ *               behind the last would have none
  *     wsd       warm-up, constant, then over the last part (cooldown, a fifth) down to 0
  *     constant  warm-up, constant: a trunk without its branches
  *
@@ -14,7 +16,7 @@
 
 #include <stdint.h>
 
-enum schedule_kind { SCHEDULE_COSINE, SCHEDULE_WSD };
+enum schedule_kind { SCHEDULE_COSINE, SCHEDULE_LINEAR, SCHEDULE_WSD };
 enum decay_kind { DECAY_SQRT, DECAY_LINEAR };
 
 struct schedule {

@@ -52,12 +52,17 @@ static enum st fresh_model(struct trainer *t, struct err *err)
     const struct train_plan *p = t->p;
     model_free(t->model);
     t->model = NULL;
-    if (p->conf->init)
-        return model_load(&t->model, p->conf->init, t->backend, err);
-    enum st st = model_new(&t->model, &p->model, t->backend, err);
-    if (st == ST_OK)
+    enum st st = p->conf->init ? model_load(&t->model, p->conf->init, t->backend, err)
+                               : model_new(&t->model, &p->model, t->backend, err);
+    if (st < 0)
+        return st;
+    if (!p->conf->init)
         model_init(t->model, p->env.seed);
-    return st;
+    if (p->conf->document_mask)
+        model_mask_documents(t->model, (int)p->document_end);
+    model_z_loss(t->model, p->conf->z_loss);
+    model_ema(t->model, p->conf->ema);
+    return ST_OK;
 }
 
 static enum st need_model(struct trainer *t, struct err *err)
@@ -76,7 +81,9 @@ static enum st one_step(struct trainer *t, uint64_t step, double lr, double *los
                                       .beta2 = c->beta2,
                                       .eps = TRAIN_ADAM_EPS,
                                       .weight_decay = c->weight_decay,
-                                      .grad_clip = c->grad_clip };
+                                      .grad_clip = c->grad_clip,
+                                      .muon = strcmp(c->optimizer, "muon") == 0 ? c->muon_momentum
+                                                                                : 0 };
     uint64_t slot = (step - 1) * p->n_window;
     enum st st = ST_OK;
     *loss = 0;
@@ -352,13 +359,19 @@ static enum st finish_budget(struct trainer *t, const struct train_budget *b,
     r.loss_train = x->s.tail_n ? x->s.tail_sum / (double)x->s.tail_n : NAN;
     mixture_use(p->mixture, b->n_step * p->n_window, use);
     fill_use(&r, p, use);
-    enum st st = score(t, &r, err);
-    if (st == ST_INTERRUPTED && save(t, x, &late) < 0)
-        log_warn("%s", late.msg);
+    /* What is scored and saved is the average where one is kept; the state for going on is not. */
+    bool averaged = p->conf->ema > 0 && !r.diverged;
+    enum st st = averaged ? model_ema_swap(t->model, err) : ST_OK;
+    if (st == ST_OK)
+        st = score(t, &r, err);
     if (st == ST_OK)
         st = log_score(b->dir, &r, err);
     if (st == ST_OK && !r.diverged)
         st = save_checkpoint(t, b->dir, err);
+    if (averaged && model_ema_swap(t->model, &late) < 0)
+        log_warn("%s", late.msg);
+    else if (st == ST_INTERRUPTED && save(t, x, &late) < 0)
+        log_warn("%s", late.msg);
     if (st == ST_OK) {
         struct js *extra = js_object();
         r.wall_s = x->s.train_s + (clock_s() - start);

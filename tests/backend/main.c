@@ -65,7 +65,7 @@ struct shape {
     int n_seq, seq_len, n_head, n_kv_head, d_head, d_model, d_ff, vocab;
 };
 
-enum { MAX_OUT = 48 };
+enum { MAX_OUT = 64 };
 struct outputs {
     struct {
         const char *name;
@@ -285,6 +285,33 @@ static void run_adamw(struct backend *b, const struct shape *s, struct outputs *
         op->free(b, &all[i]);
 }
 
+/* A lying and a standing matrix. */
+static void run_muon(struct backend *b, const struct shape *s, struct outputs *o)
+{
+    const struct backend_ops *op = b->ops;
+    size_t rows[] = { (size_t)s->d_ff, (size_t)s->d_model }, n = rows[0] * rows[1];
+    struct muon_step step = { 1e-2, 0.95, 0.1, 1 };
+    struct err err;
+    for (int k = 0; k < 2; k++) {
+        struct tensor p = random_tensor(b, rows[k], rows[1 - k], "p", 0.1),
+                      g = random_tensor(b, rows[k], rows[1 - k], "g", 0.1),
+                      m = random_tensor(b, rows[k], rows[1 - k], "m", 0.1),
+                      mean = random_tensor(b, n, 0, "mean", 0.1), sum = tensor_1d(DTYPE_F64, 1);
+        if (op->alloc(b, &sum, &err) < 0)
+            abort();
+        op->sumsq(b, sum, g);
+        op->muon(b, p, g, m, sum, &step);
+        keep(o, b, k ? "muon p standing" : "muon p lying", p);
+        keep(o, b, "muon m", m);
+        keep(o, b, "muon g", g);
+        op->ema(b, mean, tensor_part(p, 0, n, 0), 0.9);
+        keep(o, b, "ema", mean);
+        struct tensor all[] = { p, g, m, mean, sum };
+        for (size_t i = 0; i < N_OF(all); i++)
+            op->free(b, &all[i]);
+    }
+}
+
 static void run_all(struct backend *b, const struct shape *s, struct outputs *o)
 {
     o->n = 0;
@@ -292,6 +319,7 @@ static void run_all(struct backend *b, const struct shape *s, struct outputs *o)
     run_products(b, s, o);
     run_attn(b, s, o);
     run_adamw(b, s, o);
+    run_muon(b, s, o);
 }
 
 static const struct shape shape[] = {

@@ -177,7 +177,7 @@ void test_z_loss(void)
 
 void test_fifty_steps(void)
 {
-    const struct adamw_conf c = { 3e-3, 0.9, 0.95, 1e-8, 0.1, 1 };
+    const struct adamw_conf c = { 3e-3, 0.9, 0.95, 1e-8, 0.1, 1, 0 };
     for (size_t i = 0; i < N_OF(name); i++) {
         struct golden g;
         struct err err = { "" };
@@ -208,6 +208,41 @@ void test_fifty_steps(void)
                (double)loss[0], (double)loss[g.n_step - 1], worst);
         free(loss);
         free(norm);
+        golden_close(&g);
+    }
+}
+
+/* torch.optim.Muon (its rounding to bfloat16 left out) on the layers' matrices, AdamW on the rest. */
+void test_muon_steps(void)
+{
+    const struct adamw_conf c = { 3e-3, 0.9, 0.95, 1e-8, 0.1, 1, 0.95 };
+    for (size_t i = 0; i < N_OF(name); i++) {
+        struct golden g;
+        struct err err = { "" };
+        size_t n;
+        double worst = 0;
+        if (!golden_open(&g, name[i]))
+            return;
+        if (!safetensors_find(g.s, "muon_losses")) {
+            golden_close(&g);
+            continue;
+        }
+        float *loss = values(g.s, "muon_losses", &n);
+        for (size_t s = 0; s < n; s++) {
+            double got = 0, norm = 0;
+            const uint32_t *tok = g.tok + s * (size_t)(g.batch * (g.seq_len + 1));
+            CHECK(model_forward_backward(g.m, tok, g.batch, g.seq_len, 1, &got, &err) == ST_OK &&
+                      model_adamw_step(g.m, &c, s + 1, &norm, &err) == ST_OK,
+                  "%s", err.msg);
+            double d = fabs(got - (double)loss[s]);
+            CHECK(d < 1e-4, "%s, step %zu: loss %g, PyTorch's %g", name[i], s, got,
+                  (double)loss[s]);
+            worst = d > worst ? d : worst;
+        }
+        printf("%s: %zu steps of Muon, losses %.3f to %.3f, the worst off by %.1e\n", name[i], n,
+               (double)loss[0], (double)loss[n - 1], worst);
+        CHECK(n == 20, "%zu steps", n);
+        free(loss);
         golden_close(&g);
     }
 }
@@ -262,7 +297,7 @@ void test_export_round_trip(void)
 void test_export_for_peer(void)
 {
     const char *out = getenv("MIXLAW_EXPORT");
-    const struct adamw_conf c = { 3e-3, 0.9, 0.95, 1e-8, 0.1, 1 };
+    const struct adamw_conf c = { 3e-3, 0.9, 0.95, 1e-8, 0.1, 1, 0 };
     enum { N = 32 };
     if (!out || !*out)
         SKIP("MIXLAW_EXPORT names no folder");

@@ -10,6 +10,8 @@ int main(int argc, char **argv)
         TEST(test_document_mask),
         TEST(test_z_loss),
         TEST(test_fifty_steps),
+        TEST(test_muon_steps),
+        TEST(test_ema),
         TEST(test_export_round_trip),
         TEST(test_export_for_peer),
         TEST(test_dequantise),

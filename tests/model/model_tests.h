@@ -9,6 +9,7 @@ void test_logits_and_gradients(void); /* golden.c */
 void test_document_mask(void);
 void test_z_loss(void);
 void test_fifty_steps(void);
+void test_muon_steps(void);
 void test_export_round_trip(void);
 void test_export_for_peer(void);
 
@@ -21,6 +22,7 @@ void test_export_refused(void);
 
 void test_conf_for(void); /* training.c */
 void test_threads_same_run(void);
+void test_ema(void);
 void test_chunks_and_micro_batches(void);
 void test_resume(void);
 void test_state_refused(void);

@@ -58,7 +58,7 @@ static void draw_tokens(uint32_t *tok, size_t n, uint64_t index)
     }
 }
 
-static const struct adamw_conf adamw = { 2e-3, 0.9, 0.95, 1e-8, 0.1, 1 };
+static const struct adamw_conf adamw = { 2e-3, 0.9, 0.95, 1e-8, 0.1, 1, 0 };
 
 /* Steps first..last; returns the mean loss of the last ten. */
 static double train(struct model *m, int first, int last, int batch, int seq_len)
@@ -254,7 +254,7 @@ void test_nan_is_a_result(void)
 {
     struct backend *b = open_backend(1, PRECISION_FP32);
     struct model *m = small_model(b, 1);
-    struct adamw_conf wild = { 1e30, 0.9, 0.95, 1e-8, 0.1, 0 };
+    struct adamw_conf wild = { 1e30, 0.9, 0.95, 1e-8, 0.1, 0, 0 };
     uint32_t tok[2 * 33];
     struct err err = { "" };
     double loss = 0, norm;
@@ -282,6 +282,63 @@ void test_bad_tokens(void)
     CHECK(model_forward_backward(m, tok, 1, 2, 1, &loss, &err) == ST_FORMAT, "%s", err.msg);
     CHECK(model_forward_backward(m, tok, 0, 2, 1, &loss, &err) == ST_USAGE, "%s", err.msg);
     CHECK(model_adamw_step(m, &adamw, 1, &norm, &err) == ST_USAGE, "a step without gradients");
+    model_free(m);
+    backend_close(b);
+}
+
+/* The average against the formula, through a swap, a saved state and on. */
+void test_ema(void)
+{
+    enum { STEPS = 12, HALF = 5 };
+    struct backend *b = open_backend(2, PRECISION_FP32);
+    struct model *m = small_model(b, 1), *second = small_model(b, 2);
+    struct err err = { "" };
+    struct strbuf x = { 0 };
+    const char *key = "model.layers.0.mlp.up_proj.weight";
+    float *p, *got;
+    size_t n;
+    uint64_t step;
+    double decay = 0.9;
+    CHECK(model_ema_swap(m, &err) == ST_USAGE, "an average of nothing");
+    model_ema(m, decay);
+    model_ema(second, decay);
+    NEED(model_get_param(m, key, false, &p, &n, &err) == ST_OK, "%s", err.msg);
+    double *want = NEW_ARRAY(double, n);
+    for (size_t i = 0; i < n; i++)
+        want[i] = (double)p[i];
+    free(p);
+    for (int s = 1; s <= STEPS; s++) {
+        if (s == HALF + 1) { /* goes on in another model */
+            char *path = state_of(m, "ema.state", &x);
+            NEED(model_load_state(second, path, &step, &err) == ST_OK, "%s", err.msg);
+            free(path);
+            model_free(m);
+            m = second;
+        }
+        train(m, s, s, 3, 40);
+        NEED(model_get_param(m, key, false, &p, &n, &err) == ST_OK, "%s", err.msg);
+        double d = fmin(decay, (1.0 + s) / (10.0 + s));
+        for (size_t i = 0; i < n; i++)
+            want[i] = d * want[i] + (1 - d) * (double)p[i];
+        free(p);
+    }
+    NEED(model_get_param(m, key, false, &p, &n, &err) == ST_OK, "%s", err.msg);
+    NEED(model_ema_swap(m, &err) == ST_OK, "%s", err.msg);
+    NEED(model_get_param(m, key, false, &got, &n, &err) == ST_OK, "%s", err.msg);
+    double worst = 0, moved = 0;
+    for (size_t i = 0; i < n; i++) {
+        worst = fmax(worst, fabs((double)got[i] - want[i]));
+        moved = fmax(moved, fabs((double)got[i] - (double)p[i]));
+    }
+    CHECK(worst < 1e-7 && moved > 1e-4, "off by %g, away from the parameters by %g", worst, moved);
+    free(got);
+    NEED(model_ema_swap(m, &err) == ST_OK, "%s", err.msg);
+    NEED(model_get_param(m, key, false, &got, &n, &err) == ST_OK, "%s", err.msg);
+    CHECK(memcmp(got, p, n * sizeof *p) == 0, "a second swap does not bring the parameters back");
+    free(got);
+    free(p);
+    free(want);
+    str_release(&x);
     model_free(m);
     backend_close(b);
 }

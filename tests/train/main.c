@@ -35,6 +35,16 @@ static void test_wsd(void)
               (unsigned long long)step);
 }
 
+/* transformers' get_linear_schedule_with_warmup: max(0, (n - s) / (n - warmup)) at its step s = step - 1. */
+static void test_linear(void)
+{
+    const struct schedule s = { .kind = SCHEDULE_LINEAR, .lr = 2, .warmup = 10 };
+    CHECK(schedule_lr(&s, 5, 110) == 1 && schedule_lr(&s, 10, 110) == 2, "warm-up");
+    for (uint64_t step = 11; step <= 110; step++)
+        CHECK(fabs(schedule_lr(&s, step, 110) - 2 * (110 - ((double)step - 1)) / 100) < 1e-12,
+              "step %llu", (unsigned long long)step);
+}
+
 static void test_defaults(void)
 {
     /* Step Law's own worked values: N 1e7, D 2e8: 6.5e-3 at 32k tokens; N 1e9, D 5e10: 1.3e-3. */
@@ -59,11 +69,23 @@ static void test_defaults(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        TEST(test_cosine),      TEST(test_wsd),        TEST(test_defaults),
-        TEST(test_run),         TEST(test_up_to_date), TEST(test_threads),
-        TEST(test_branches),    TEST(test_resume),     TEST(test_torn_state),
-        TEST(test_interrupted), TEST(test_diverged),   TEST(test_full_disk),
-        TEST(test_lock),        TEST(test_bad_input),  TEST(test_metrics_and_events),
+        TEST(test_cosine),
+        TEST(test_wsd),
+        TEST(test_defaults),
+        TEST(test_run),
+        TEST(test_up_to_date),
+        TEST(test_threads),
+        TEST(test_branches),
+        TEST(test_resume),
+        TEST(test_options),
+        TEST(test_linear),
+        TEST(test_torn_state),
+        TEST(test_interrupted),
+        TEST(test_diverged),
+        TEST(test_full_disk),
+        TEST(test_lock),
+        TEST(test_bad_input),
+        TEST(test_metrics_and_events),
     };
     return check_main(tests, N_OF(tests), argc, argv);
 }

@@ -32,6 +32,7 @@ void test_run(void);
 void test_up_to_date(void);
 void test_threads(void);
 void test_branches(void);
+void test_options(void);
 void test_resume(void);
 void test_torn_state(void);
 void test_interrupted(void);

@@ -52,6 +52,8 @@ static bool write_tokens(const char *name, const struct tok *tok, const char *ki
     struct js *extra = js_object();
     js_put_text(extra, "tokenizer", digest_hex(tok_digest(tok), hex));
     enum st st = shard_writer_open(&w, in_world(name), tok_vocab_size(tok), &err);
+    if (st == ST_OK)
+        shard_writer_eod(w, tok_eod(tok));
     for (int i = from; i < to && st == ST_OK; i++) {
         char *t = text_of(kind, i);
         size_t n_bytes = strlen(t);

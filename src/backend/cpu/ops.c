@@ -14,6 +14,7 @@
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/host.h"
 #include "backend/cpu/loss.h"
+#include "backend/cpu/muon.h"
 #include "base/mem.h"
 
 enum { ROWS = 32, EMBED_PARTS = 16 };
@@ -363,6 +364,32 @@ static void adamw(struct backend *b, struct tensor p, struct tensor g, struct te
     pool_run(c->pool, n_items(j.n, SPAN), adamw_item, &j);
 }
 
+static void muon(struct backend *b, struct tensor p, struct tensor g, struct tensor m,
+                 struct tensor grad_sumsq, const struct muon_step *s)
+{
+    muon_update(cpu_of(b), host_f32(p), host_f32(g), host_f32(m), p.dim[0], p.dim[1],
+                sqrt(*host_f64(grad_sumsq)), s);
+}
+
+static void ema_item(void *arg, size_t item, int thread)
+{
+    const struct span_job *j = arg;
+    (void)thread;
+    float keep = j->coef.beta1, rest = j->coef.rest1;
+    float *mean = j->p + item * SPAN;
+    const float *x = j->g + item * SPAN;
+    for (size_t i = 0; i < span_n(j, item); i++)
+        mean[i] = keep * mean[i] + rest * x[i];
+}
+
+static void ema(struct backend *b, struct tensor mean, struct tensor x, double decay)
+{
+    struct span_job j = { .n = tensor_n(x), .p = host_f32(mean), .g = host_f32(x) };
+    j.coef.beta1 = (float)decay;
+    j.coef.rest1 = (float)(1 - decay);
+    pool_run(cpu_of(b)->pool, n_items(j.n, SPAN), ema_item, &j);
+}
+
 static const struct backend_ops ops = {
     .close = cpu_backend_close,
     .sync = host_sync,
@@ -391,6 +418,8 @@ static const struct backend_ops ops = {
     .head_loss_bwd = loss_bwd,
     .sumsq = sumsq,
     .adamw = adamw,
+    .muon = muon,
+    .ema = ema,
 };
 
 enum st backend_cpu_open(struct backend **out, int n_threads, enum precision p, struct err *err)

@@ -428,6 +428,81 @@ static void adamw(struct backend *b, struct tensor p, struct tensor g, struct te
     }
 }
 
+/* out [n, n] = x [n, m] x' */
+static void gram(double *out, const double *x, size_t n, size_t m)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) {
+            out[i * n + j] = 0;
+            for (size_t k = 0; k < m; k++)
+                out[i * n + j] += x[i * m + k] * x[j * m + k];
+        }
+}
+
+/* out [n, m] = a x + p [n, n] x */
+static void mixed(double *out, const double *p, const double *x, double a, size_t n, size_t m)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < m; j++) {
+            out[i * m + j] = a * x[i * m + j];
+            for (size_t k = 0; k < n; k++)
+                out[i * m + j] += p[i * n + k] * x[k * m + j];
+        }
+}
+
+/* x [n, m], n <= m, in place. */
+static void orthogonal(double *x, size_t n, size_t m)
+{
+    double norm = 0, *g = NEW_ARRAY(double, 2 * n * n + n * m), *p = g + n * n, *y = p + n * n;
+    for (size_t i = 0; i < n * m; i++)
+        norm += x[i] * x[i];
+    norm = sqrt(norm) > MUON_EPS ? sqrt(norm) : MUON_EPS;
+    for (size_t i = 0; i < n * m; i++)
+        x[i] /= norm;
+    for (int step = 0; step < MUON_STEPS; step++) {
+        gram(g, x, n, m);
+        gram(p, g, n, n); /* g is symmetric: its square */
+        for (size_t i = 0; i < n * n; i++)
+            p[i] = MUON_B * g[i] + MUON_C * p[i];
+        mixed(y, p, x, MUON_A, n, m);
+        memcpy(x, y, n * m * sizeof *x);
+    }
+    free(g);
+}
+
+static void muon(struct backend *b, struct tensor p, struct tensor g, struct tensor m,
+                 struct tensor grad_sumsq, const struct muon_step *s)
+{
+    (void)b;
+    size_t rows = p.dim[0], cols = p.dim[1], n = rows < cols ? rows : cols, wide = rows + cols - n;
+    double clip = 1, *x = NEW_ARRAY(double, rows *cols);
+    if (s->grad_clip > 0 && !(s->grad_clip > sqrt(*host_f64(grad_sumsq)) + 1e-6))
+        clip = s->grad_clip / (sqrt(*host_f64(grad_sumsq)) + 1e-6);
+    for (size_t i = 0; i < rows * cols; i++) {
+        double grad = (double)host_f32(g)[i] * clip;
+        double mean = s->momentum * (double)host_f32(m)[i] + (1 - s->momentum) * grad;
+        size_t at = rows <= cols ? i : i % cols * rows + i / cols; /* lying, as n <= wide */
+        x[at] = (1 - s->momentum) * grad + s->momentum * mean;
+        host_f32(m)[i] = (float)mean;
+        host_f32(g)[i] = 0;
+    }
+    orthogonal(x, n, wide);
+    for (size_t i = 0; i < rows * cols; i++) {
+        size_t at = rows <= cols ? i : i % cols * rows + i / cols;
+        double w = (double)host_f32(p)[i] * (1 - s->lr * s->weight_decay);
+        host_f32(p)[i] = (float)(w - MUON_SIZE * s->lr * sqrt((double)wide) * x[at]);
+    }
+    free(x);
+}
+
+static void ema(struct backend *b, struct tensor mean, struct tensor x, double decay)
+{
+    (void)b;
+    for (size_t i = 0; i < tensor_n(x); i++)
+        host_f32(mean)[i] =
+            (float)(decay * (double)host_f32(mean)[i] + (1 - decay) * (double)host_f32(x)[i]);
+}
+
 static const struct backend_ops ops = {
     .close = ref_close,
     .sync = host_sync,
@@ -456,6 +531,8 @@ static const struct backend_ops ops = {
     .head_loss_bwd = head_loss_bwd,
     .sumsq = sumsq,
     .adamw = adamw,
+    .muon = muon,
+    .ema = ema,
 };
 
 enum st backend_ref_open(struct backend **out, enum precision p, struct err *err)
