@@ -238,6 +238,36 @@ static void test_digest(void)
     CHECK(digest_parse(&back, "xyz", &err) == ST_FORMAT, "xyz passed");
 }
 
+static void test_odd_input(void)
+{
+    struct err err = { "" };
+    struct yml *tree = NULL;
+    struct strbuf b = { 0 };
+    enum st st = yml_parse(&tree, "f.yaml", "a: 1\nb: \xFF\n", 11, &err);
+    CHECK(st == ST_FORMAT && strstr(err.msg, "'f.yaml' line 2"), "%s", err.msg);
+    const char nul[] = "a: \"x\\0y\"\n";
+    st = yml_parse(&tree, "f.yaml", nul, sizeof nul - 1, &err);
+    CHECK(st == ST_FORMAT && strstr(err.msg, "line 1: a text with a NUL"), "%s", err.msg);
+    for (int i = 0; i < 3000; i++)
+        str_printf(&b, "key%d: 1\n", i);
+    st = yml_parse(&tree, "f.yaml", b.s, b.n, &err);
+    CHECK(st == ST_LIMIT && strstr(err.msg, "line 1025: more than 1024"), "%s", err.msg);
+
+    struct js *v = js_object();
+    js_put_whole(v, "caf\xE9", 1);
+    js_put_whole(v, "caf\xE8", 2);
+    str_clear(&b);
+    js_write(v, &b);
+    CHECK(strcmp(b.s, "{\"caf\\\\xE9\":1,\"caf\\\\xE8\":2}") == 0, "%s", b.s);
+    js_free(v);
+    str_release(&b);
+
+    CHECK(path_is_unfinished("a/docs-00000.jsonl.zst.tmp-17"), "ours");
+    CHECK(!path_is_unfinished("notes.tmp-old") && !path_is_unfinished("a.tmp-"), "not ours");
+    CHECK(dir_holds("tests", "tests/base/main.c") && dir_holds(".", "tests"), "inside");
+    CHECK(!dir_holds("tests", "src/base/file.c") && !dir_holds("tests/base", "tests"), "outside");
+}
+
 static void test_paths(void)
 {
     struct strlist l = { 0 };
@@ -266,9 +296,9 @@ static void test_paths(void)
 int main(int argc, char **argv)
 {
     static const struct check_test test[] = {
-        TEST(test_units),     TEST(test_utf8),  TEST(test_json), TEST(test_yaml),
-        TEST(test_field_set), TEST(test_pool),  TEST(test_rng),  TEST(test_stream),
-        TEST(test_digest),    TEST(test_paths),
+        TEST(test_units),     TEST(test_utf8),  TEST(test_json),      TEST(test_yaml),
+        TEST(test_field_set), TEST(test_pool),  TEST(test_rng),       TEST(test_stream),
+        TEST(test_digest),    TEST(test_paths), TEST(test_odd_input),
     };
     return check_main(test, N_OF(test), argc, argv);
 }
