@@ -17,6 +17,7 @@ void str_reserve(struct strbuf *b, size_t n_more)
     while (cap < want)
         cap *= 2;
     b->s = xrealloc(b->s, cap, 1);
+    b->s[b->n] = '\0'; /* a string from the first byte of room on, even when nothing follows */
     b->cap = cap;
 }
 

@@ -128,7 +128,8 @@ if mount -t tmpfs -o size=20k tmpfs small 2>/dev/null; then
         expect 1 "No space left" tokenize convert --to $to --out small/z t/pages
     done
     expect 1 "No space left" synth --recipe shuffle --out small/kind pages.jsonl
-    [ -z "$(find small -type f ! -name '.*lock')" ] || fail "left on the full disk: $(find small -type f)"
+    left=$(find small -type f ! -path "small/c/docs-*" ! -path "small/h/docs-*" ! -name ".*lock")
+    [ -z "$left" ] || fail "left on the full disk: $left"
 else
     echo "skipped: no small disk to fill, mounting a tmpfs needs root"
 fi
