@@ -93,7 +93,8 @@ static enum st run_corpus(void *opts, struct cli *cli, int argc, char **argv, st
                                 .n_decontaminate = eval.n,
                                 .drop_source = (char *const *)o->drop_source.s,
                                 .n_drop_source = o->drop_source.n,
-                                .strict = cli->strict };
+                                .strict = cli->strict,
+                                .n_threads = (int)cli->threads };
     if (st == ST_OK)
         st = corpus_build(&counts, &conf, inputs.s, inputs.n, err);
     strlist_release(&inputs);

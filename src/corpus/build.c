@@ -11,7 +11,9 @@
 #include "base/log.h"
 #include "base/manifest.h"
 #include "base/mem.h"
+#include "base/pool.h"
 #include "base/stream.h"
+#include "corpus/batch.h"
 #include "corpus/holdout.h"
 #include "corpus/ngram.h"
 #include "corpus/reader.h"
@@ -19,7 +21,7 @@
 
 #define SHARD_BYTES ((uint64_t)256 << 20) /* of text */
 
-enum { MAX_WARNINGS = 5 };
+enum { MAX_WARNINGS = 5, BATCH_BYTES = 4 << 20, BATCH_DOCS = 4096, ITEM_DOCS = 16 };
 
 enum reason {
     KEEP,
@@ -58,6 +60,11 @@ struct build {
     struct outstream *dropped;
     uint64_t docs_in, bytes_in, n_skipped, n[N_REASON];
     uint64_t n_passed; /* files in folders that are no text; part of n_skipped in the end */
+    /* of a walk through files */
+    struct pool *pool;
+    const struct corpus_files *walked;
+    size_t at; /* of the file at hand */
+    struct reader *reader;
     struct progress progress;
     uint64_t bytes_done; /* of files before the one at hand */
 };
@@ -108,9 +115,10 @@ static void make_unique(struct build *b, struct doc *d)
     }
 }
 
-static enum reason judge(struct build *b, struct doc *d)
+static enum reason judge(struct build *b, struct batch_doc *looked)
 {
     const struct corpus_conf *c = b->conf;
+    struct doc *d = &looked->doc;
     make_unique(b, d);
     if (is_dropped_source(c, d->source))
         return SOURCE;
@@ -118,12 +126,9 @@ static enum reason judge(struct build *b, struct doc *d)
         return TOO_SHORT;
     if (c->max_bytes && d->n_bytes > c->max_bytes)
         return TOO_LONG;
-    if (strcmp(c->dedup, "exact") == 0 &&
-        !seen_add(&b->texts, text_digest(d->text, d->n_bytes, &b->scratch)))
+    if (strcmp(c->dedup, "exact") == 0 && !seen_add(&b->texts, looked->words))
         return DUPLICATE;
-    if (b->eval && ngram_shared(b->eval, d->text, d->n_bytes) > 0)
-        return CONTAMINATED;
-    return KEEP;
+    return looked->contaminated ? CONTAMINATED : KEEP;
 }
 
 static enum st write_dropped(struct build *b, const char *id, enum reason why, struct err *err)
@@ -142,13 +147,14 @@ static enum st drop(struct build *b, const char *id, enum reason why, struct err
 }
 
 /* What is done with a document on a walk through the inputs. */
-typedef enum st take_fn(struct build *b, struct doc *d, struct err *err);
+typedef enum st take_fn(struct build *b, struct batch_doc *looked, struct err *err);
 
-static enum st take_document(struct build *b, struct doc *d, struct err *err)
+static enum st take_document(struct build *b, struct batch_doc *looked, struct err *err)
 {
+    struct doc *d = &looked->doc;
     b->docs_in++;
     b->bytes_in += d->n_bytes;
-    enum reason why = judge(b, d);
+    enum reason why = judge(b, looked);
     if (why != KEEP)
         return drop(b, d->id, why, err);
     if (b->holdout)
@@ -175,55 +181,136 @@ static enum st divide(struct build *b, struct err *err)
     return st == ST_END ? ST_OK : st;
 }
 
-static enum st walk_file(struct build *b, const struct corpus_file *f, take_fn *take,
-                         struct err *err)
+/* Ends the file that is open. */
+static void leave_file(struct build *b, bool whole)
 {
-    struct reader *r;
-    struct reader_conf conf = { .strict = b->conf->strict, .source = f->source, .name = f->name };
-    enum st st = reader_open(&r, f->path, &conf, err);
-    if (st < 0 && st != ST_INTERRUPTED && !f->named && !b->conf->strict) {
-        if (b->n_passed++ < MAX_WARNINGS) /* a folder may hold pictures and the like */
-            log_warn("%s; passed over", err->msg);
-        return ST_OK;
-    }
-    if (st < 0)
-        return st;
-    struct doc d;
-    while ((st = reader_next(r, &d, err)) == ST_OK) {
-        st = take(b, &d, err);
-        if (st < 0)
-            break;
-        if (stop_asked()) {
-            st = err_set(err, ST_INTERRUPTED, "stopped; the same command starts this again");
-            break;
-        }
-        progress_at(&b->progress, b->bytes_done + reader_stats(r).n_file_bytes);
-    }
-    struct reader_stats stats = reader_stats(r);
+    struct reader_stats stats = reader_stats(b->reader);
     b->n_skipped += stats.n_skipped;
     b->bytes_done += stats.n_file_bytes;
-    if (st == ST_END && stats.n_docs == 0 && strcmp(reader_format(r), "empty") == 0)
-        log_warn("'%s' is empty", f->path);
-    reader_close(r);
-    return st == ST_END ? ST_OK : st;
+    if (whole && stats.n_docs == 0 && strcmp(reader_format(b->reader), "empty") == 0)
+        log_warn("'%s' is empty", b->walked->file[b->at].path);
+    reader_close(b->reader);
+    b->reader = NULL;
+    b->at++;
+}
+
+/* The next document of the files that are walked; borrowed until the next call. */
+static enum st next_document(struct build *b, struct doc *d, struct err *err)
+{
+    while (b->at < b->walked->n) {
+        const struct corpus_file *f = &b->walked->file[b->at];
+        struct reader_conf conf = { .strict = b->conf->strict,
+                                    .source = f->source,
+                                    .name = f->name };
+        enum st st = b->reader ? ST_OK : reader_open(&b->reader, f->path, &conf, err);
+        if (!b->reader && st < 0 && st != ST_INTERRUPTED && !f->named && !b->conf->strict) {
+            if (b->n_passed++ < MAX_WARNINGS) /* a folder may hold pictures and the like */
+                log_warn("%s; passed over", err->msg);
+            b->at++;
+            continue;
+        }
+        if (st == ST_OK)
+            st = reader_next(b->reader, d, err);
+        if (st == ST_OK)
+            progress_at(&b->progress, b->bytes_done + reader_stats(b->reader).n_file_bytes);
+        if (st != ST_END)
+            return st;
+        leave_file(b, true);
+    }
+    return ST_END;
+}
+
+static enum st batch_read(struct build *b, struct doc_batch *batch, struct err *err)
+{
+    struct doc d;
+    enum st st = ST_OK;
+    doc_batch_clear(batch);
+    while (batch->n_bytes < BATCH_BYTES && batch->n < BATCH_DOCS &&
+           (st = next_document(b, &d, err)) == ST_OK) {
+        doc_batch_add(batch, &d);
+        if (stop_asked())
+            return err_set(err, ST_INTERRUPTED, "stopped; the same command starts this again");
+    }
+    return st == ST_END && batch->n > 0 ? ST_OK : st;
+}
+
+/* What can be said of a document without the others: words and evaluation texts it shares. */
+static void look_at(const struct build *b, struct batch_doc *d, struct strbuf *scratch)
+{
+    const struct corpus_conf *c = b->conf;
+    size_t n = d->doc.n_bytes;
+    if (n < c->min_bytes || (c->max_bytes && n > c->max_bytes))
+        return;
+    if (strcmp(c->dedup, "exact") == 0)
+        d->words = text_digest(d->doc.text, n, scratch);
+    d->contaminated = b->eval && ngram_shared(b->eval, d->doc.text, n) > 0;
+}
+
+struct walk_job {
+    struct build *b;
+    struct doc_batch batch[2], *now, *next; /* looked at; being read */
+    bool look;
+    enum st read; /* of next; ST_END after the last document */
+    struct err err;
+};
+
+/* Item 0 reads the next batch, the others look at this one's documents. */
+static void walk_item(void *arg, size_t item, int thread)
+{
+    (void)thread;
+    struct walk_job *j = arg;
+    if (item == 0) {
+        j->read = batch_read(j->b, j->next, &j->err);
+        return;
+    }
+    struct strbuf scratch = { 0 };
+    for (size_t i = (item - 1) * ITEM_DOCS; i < item * ITEM_DOCS && i < j->now->n; i++)
+        look_at(j->b, &j->now->doc[i], &scratch);
+    str_release(&scratch);
+}
+
+/* Documents reach take in the order of the files, whatever the number of threads. */
+static enum st walk_batches(struct walk_job *j, take_fn *take, struct err *err)
+{
+    enum st st = ST_OK;
+    j->now = &j->batch[0];
+    j->next = &j->batch[1];
+    j->read = batch_read(j->b, j->next, &j->err);
+    while (st == ST_OK && j->read == ST_OK) {
+        struct doc_batch *filled = j->next;
+        j->next = j->now;
+        j->now = filled;
+        size_t n_item = j->look ? (filled->n + ITEM_DOCS - 1) / ITEM_DOCS : 0;
+        pool_run(j->b->pool, 1 + n_item, walk_item, j);
+        for (size_t i = 0; i < filled->n && st == ST_OK; i++)
+            st = take(j->b, &filled->doc[i], err);
+    }
+    if (st == ST_OK && j->read < 0)
+        st = err_set(err, j->read, "%s", j->err.msg);
+    doc_batch_release(&j->batch[0]);
+    doc_batch_release(&j->batch[1]);
+    return st;
 }
 
 static enum st walk(struct build *b, const struct corpus_files *files, const char *what,
-                    take_fn *take, struct err *err)
+                    take_fn *take, bool look, struct err *err)
 {
     uint64_t total = 0;
-    enum st st = ST_OK;
+    struct walk_job job = { .b = b, .look = look };
     for (size_t i = 0; i < files->n; i++) {
         uint64_t n;
         if (strcmp(files->file[i].path, "-") != 0 &&
             file_size(files->file[i].path, &n, err) == ST_OK)
             total += n;
     }
+    b->walked = files;
+    b->at = 0;
     b->bytes_done = 0;
     b->n_skipped = b->n_passed = 0;
     progress_start(&b->progress, what, total, "B");
-    for (size_t i = 0; i < files->n && st == ST_OK; i++)
-        st = walk_file(b, &files->file[i], take, err);
+    enum st st = walk_batches(&job, take, err);
+    if (b->reader)
+        leave_file(b, false);
     progress_end(&b->progress);
     b->n_skipped += b->n_passed;
     if (b->n_passed > MAX_WARNINGS)
@@ -232,10 +319,10 @@ static enum st walk(struct build *b, const struct corpus_files *files, const cha
     return st;
 }
 
-static enum st add_to_eval(struct build *b, struct doc *d, struct err *err)
+static enum st add_to_eval(struct build *b, struct batch_doc *d, struct err *err)
 {
     (void)err;
-    ngram_add(b->eval, d->text, d->n_bytes);
+    ngram_add(b->eval, d->doc.text, d->doc.n_bytes);
     return ST_OK;
 }
 
@@ -249,7 +336,7 @@ static enum st index_evaluation(struct build *b, struct err *err)
     b->eval = ngram_new(CONTAMINATION_WORDS);
     enum st st = corpus_files_expand(&files, c->decontaminate, c->n_decontaminate, err);
     if (st == ST_OK)
-        st = walk(b, &files, "read evaluation", add_to_eval, err);
+        st = walk(b, &files, "read evaluation", add_to_eval, false, err);
     corpus_files_release(&files);
     return st;
 }
@@ -359,6 +446,7 @@ static enum st run_build(struct build *b, const struct js *settings, const struc
 {
     double start = clock_s();
     const struct corpus_conf *c = b->conf;
+    b->pool = pool_new(c->n_threads);
     enum st st = clear_folder(c->out, err);
     if (st == ST_OK && c->held)
         st = clear_folder(c->held, err);
@@ -371,7 +459,7 @@ static enum st run_build(struct build *b, const struct js *settings, const struc
     if (st == ST_OK)
         st = index_evaluation(b, err);
     if (st == ST_OK)
-        st = walk(b, &b->files, "read documents", take_document, err);
+        st = walk(b, &b->files, "read documents", take_document, true, err);
     if (st == ST_OK && b->holdout)
         st = divide(b, err);
     if (st == ST_OK && b->docs_in == 0)
@@ -397,6 +485,7 @@ static enum st run_build(struct build *b, const struct js *settings, const struc
 
 static enum st build_release(struct build *b, enum st st)
 {
+    pool_free(b->pool);
     doc_writer_close(b->out.w);
     doc_writer_close(b->held.w);
     outstream_close(b->dropped);

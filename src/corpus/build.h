@@ -14,7 +14,8 @@
  *
  * Held out is a share of the documents, chosen by a hash of the id, so that it does not depend on
  * order; they go to a folder of their own, for evaluation in domain. Both
- * folders are the same bytes for the same inputs and settings.
+ * folders are the same bytes for the same inputs and settings, with any number of threads: while some
+ * look at a batch of documents, one reads the next; what becomes of them is decided in their order.
  */
 #ifndef MIXLAW_CORPUS_BUILD_H
 #define MIXLAW_CORPUS_BUILD_H
@@ -40,7 +41,8 @@ struct corpus_conf {
     size_t n_decontaminate;
     char *const *drop_source; /* meta.source values */
     size_t n_drop_source;
-    bool strict; /* a damaged record ends the stage */
+    bool strict;   /* a damaged record ends the stage */
+    int n_threads; /* 0: one */
 };
 
 /* Builds the folder. *counts: docs_in docs_out bytes_in bytes_out skipped_records dropped{} [docs_held

@@ -91,4 +91,14 @@ if command -v python3 >/dev/null; then
 else
     echo "no python3: URLs not tried"
 fi
+
+# The same bytes with any number of threads.
+for threads in 1 2 5; do
+    "$MIXLAW" corpus --threads $threads --min-bytes 1 --dedup exact --hold-out 0.2 --held "$dir/th$threads" \
+        --decontaminate "$golden/notes.txt" --out "$dir/t$threads" -- "$golden" "$dir/many.wet" >/dev/null 2>&1
+    for file in docs-00000.jsonl.zst dropped.jsonl.zst; do
+        cmp "$dir/t1/$file" "$dir/t$threads/$file" || fail "other bytes with $threads threads"
+    done
+    cmp "$dir/th1/docs-00000.jsonl.zst" "$dir/th$threads/docs-00000.jsonl.zst" || fail "held apart with $threads threads"
+done
 echo passed
