@@ -20,9 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         recipe_free(r);
     }
     struct study_conf c;
-    if (study_conf_read(&c, fuzz_file("study.yaml", bytes, n), &err) == ST_OK) {
+    if (study_conf_read(&c, fuzz_file("study.yaml", bytes, n), &err) == ST_OK)
         js_free(study_conf_json(&c));
-        study_conf_release(&c);
-    }
+    study_conf_release(&c);
     return 0;
 }
