@@ -110,12 +110,13 @@ static void shape_for(struct model_conf *c, int d, uint64_t n_param)
 }
 
 /* How far a shape is from the wished size and from usual proportions (width about 50 times the depth);
- * widths that are no multiple of 128 make products a little slower. */
+ * widths that are no multiple of 128 make products a little slower. One layer alone cannot look up what
+ * followed an earlier token, which needs two: in a ladder it lies off everybody else's curve. */
 static double misfit(const struct model_conf *c, uint64_t n_param)
 {
     double size = fabs(log((double)model_n_param_nonemb(c) / (double)n_param));
     double aspect = fabs(log((double)c->d_model / c->n_layer / 50));
-    return 4 * size + 0.25 * aspect + (c->d_model % 128 ? 0.1 : 0);
+    return 4 * size + 0.25 * aspect + (c->d_model % 128 ? 0.1 : 0) + (c->n_layer < 2 ? 1 : 0);
 }
 
 enum st model_conf_for(struct model_conf *conf, uint64_t n_param_nonemb, int vocab_size,
