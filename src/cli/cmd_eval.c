@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/commands.h"
+#include "cli/domains.h"
 #include "corpus/reader.h"
 #include "eval/score.h"
 #include "model/model.h"
@@ -53,91 +54,7 @@ static const struct field field[] = {
       .offset = offsetof(struct opts, precision) },
 };
 
-enum { MAX_DOMAINS = 4096, DEFAULT_MAX_SEQ_LEN = 1024 };
-
-/* A domain before it is read: a file, a folder that `corpus` made, or a prefix of token files. */
-struct source {
-    char *name, *path;
-    bool is_tokens, is_corpus;
-};
-struct sources {
-    struct source *s;
-    size_t n, cap;
-};
-
-static void add(struct sources *all, const char *name, size_t name_len, const char *path)
-{
-    char *idx = xasprintf("%s.idx", path), *manifest = path_join(path, "manifest.json");
-    GROW(all->s, all->n, all->cap);
-    all->s[all->n++] = (struct source){ .name = xstrndup(name, name_len),
-                                        .path = xstrdup(path),
-                                        .is_tokens = file_exists(idx),
-                                        .is_corpus = file_is_dir(path) && file_exists(manifest) };
-    free(manifest);
-    free(idx);
-}
-
-/* A file's name without folder and suffixes: domains/books.jsonl.zst is "books". */
-static size_t stem(const char **name, const char *path)
-{
-    *name = path_base(path);
-    size_t n = strcspn(*name, ".");
-    return n ? n : strlen(*name);
-}
-
-static enum st add_input(struct sources *all, const char *text, struct err *err)
-{
-    const char *eq = strchr(text, '='), *name;
-    if (eq && eq > text && !file_exists(text)) {
-        add(all, text, (size_t)(eq - text), eq + 1);
-        return ST_OK;
-    }
-    char *whole = xstrdup(text), *idx = xasprintf("%s.idx", text),
-         *manifest = path_join(text, "manifest.json");
-    size_t len = strlen(whole);
-    while (len > 1 && whole[len - 1] == '/')
-        whole[--len] = '\0';
-    enum st st = ST_OK;
-    if (file_exists(idx) || file_exists(manifest)) {
-        name = path_base(whole);
-        add(all, name, strlen(name), whole);
-    } else {
-        struct strlist files = { 0 };
-        st = paths_expand(&files, &whole, 1, err);
-        for (size_t i = 0; i < files.n && st == ST_OK; i++) {
-            size_t n = stem(&name, files.s[i]);
-            add(all, name, n, files.s[i]);
-        }
-        strlist_release(&files);
-    }
-    free(whole);
-    free(idx);
-    free(manifest);
-    return st;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct source *)a)->name, ((const struct source *)b)->name);
-}
-
-static enum st list_sources(struct sources *all, const struct textlist *domains, struct err *err)
-{
-    enum st st = ST_OK;
-    for (size_t i = 0; i < domains->n && st == ST_OK; i++)
-        st = add_input(all, domains->s[i], err);
-    if (st == ST_OK && all->n > MAX_DOMAINS)
-        st = err_set(err, ST_LIMIT, "%zu domains, at most %d", all->n, (int)MAX_DOMAINS);
-    if (st < 0)
-        return st;
-    qsort(all->s, all->n, sizeof *all->s, by_name);
-    for (size_t i = 1; i < all->n; i++)
-        if (strcmp(all->s[i].name, all->s[i - 1].name) == 0)
-            return err_set(err, ST_USAGE,
-                           "two domains are called '%s' ('%s' and '%s'); name them: NAME=PATH",
-                           all->s[i].name, all->s[i - 1].path, all->s[i].path);
-    return ST_OK;
-}
+enum { DEFAULT_MAX_SEQ_LEN = 1024 };
 
 static enum st read_file(struct eval_texts *t, const char *path, bool strict, struct err *err)
 {
@@ -158,8 +75,9 @@ static enum st read_file(struct eval_texts *t, const char *path, bool strict, st
     return st == ST_END ? ST_OK : st;
 }
 
-static enum st read_texts(struct eval_domain *d, const struct source *s, const struct tok *tok,
-                          int seq_len, uint64_t max_bytes, bool strict, struct err *err)
+static enum st read_texts(struct eval_domain *d, const struct domain_source *s,
+                          const struct tok *tok, int seq_len, uint64_t max_bytes, bool strict,
+                          struct err *err)
 {
     struct eval_texts *t = eval_texts_new(tok);
     struct strlist files = { 0 };
@@ -185,28 +103,8 @@ static struct js *row(const char *domain, double loss, double bpb, uint64_t n_to
     return o;
 }
 
-/* A run folder's checkpoint, or the folder itself. */
-static enum st checkpoint_dir(char **out, const char *dir, struct err *err)
-{
-    char *inner = path_join(dir, "checkpoint"), *conf = path_join(dir, "config.json");
-    enum st st = ST_OK;
-    *out = NULL;
-    if (file_is_dir(inner))
-        *out = xstrdup(inner);
-    else if (file_exists(conf))
-        *out = xstrdup(dir);
-    else
-        st = err_set(err, ST_USAGE,
-                     "'%s' holds neither checkpoint/ nor config.json; want a finished run or a "
-                     "Hugging Face folder",
-                     dir);
-    free(inner);
-    free(conf);
-    return st;
-}
-
 static enum st score_all(const struct opts *o, struct cli *cli, struct model *m,
-                         const struct tok *tok, const struct sources *all, struct err *err)
+                         const struct tok *tok, const struct domain_sources *all, struct err *err)
 {
     int limit = model_config(m)->max_seq_len;
     int seq_len =
@@ -219,7 +117,7 @@ static enum st score_all(const struct opts *o, struct cli *cli, struct model *m,
     progress_start(&p, "eval", all->n, "domains");
     for (size_t i = 0; i < all->n && st == ST_OK; i++) {
         struct eval_domain d = { 0 };
-        const struct source *s = &all->s[i];
+        const struct domain_source *s = &all->s[i];
         if (s->is_tokens)
             st = eval_domain_shard(&d, s->name, s->path, tok, seq_len, o->max_bytes, err);
         else
@@ -247,7 +145,7 @@ static enum st run(void *opts, struct cli *cli, int argc, char **argv, struct er
     struct backend *b = NULL;
     struct model *m = NULL;
     struct tok *tok = NULL;
-    struct sources all = { 0 };
+    struct domain_sources all = { 0 };
     char *dir = NULL, *tok_path = NULL;
     if (argc > 0)
         return err_set(err, ST_USAGE, "'%s' belongs to no option; domains follow --domains",
@@ -261,7 +159,7 @@ static enum st run(void *opts, struct cli *cli, int argc, char **argv, struct er
         st = tok_load(&tok, tok_path, err);
     }
     if (st == ST_OK)
-        st = list_sources(&all, &o->domains, err);
+        st = domain_sources_list(&all, &o->domains, err);
     if (st == ST_OK)
         st = backend_open(&b, cli->backend, (int)cli->threads, precision, err);
     if (st == ST_OK)
@@ -271,11 +169,7 @@ static enum st run(void *opts, struct cli *cli, int argc, char **argv, struct er
                      tok_vocab_size(tok), model_config(m)->vocab_size);
     if (st == ST_OK)
         st = score_all(o, cli, m, tok, &all, err);
-    for (size_t i = 0; i < all.n; i++) {
-        free(all.s[i].name);
-        free(all.s[i].path);
-    }
-    free(all.s);
+    domain_sources_release(&all);
     model_free(m);
     backend_close(b);
     tok_free(tok);

@@ -33,6 +33,7 @@
     X(tokenize_verify)                                                                             \
     X(tokenize_cat)                                                                                \
     X(tokenize_convert)                                                                            \
+    X(stats)                                                                                       \
     X(report)                                                                                      \
     X(model_inspect)                                                                               \
     X(model_sample)                                                                                \

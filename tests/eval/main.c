@@ -8,6 +8,7 @@
 #include "eval/bpb.h"
 #include "eval/domain.h"
 #include "eval/score.h"
+#include "eval/unigram.h"
 
 /* Documents of a hundred bytes or so, all different. */
 static char *text_of(int i)
@@ -234,11 +235,82 @@ static void test_score(void)
     tok_free(tok);
 }
 
+static struct unigram counted(const struct js *ids, const char *name, int vocab_size)
+{
+    struct unigram u = unigram_new(name, vocab_size);
+    for (size_t i = 0; i < js_len(ids); i++) {
+        uint32_t id = (uint32_t)js_as_whole(js_at(ids, i), 0);
+        unigram_add(&u, &id, 1, -1);
+    }
+    return u;
+}
+
+static void check_reals(const struct js *want, const double *got, size_t n, const char *what)
+{
+    CHECK(js_len(want) == n, "%s: %zu values", what, js_len(want));
+    for (size_t i = 0; i < n; i++)
+        CHECK(fabs(js_as_real(js_at(want, i), NAN) - got[i]) < 1e-12, "%s %zu: %.17g", what, i,
+              got[i]);
+}
+
+/* Against tests/golden/make_unigram.py, which knows the definitions only. */
+static void test_unigram(void)
+{
+    struct js *g;
+    struct err err = { "" };
+    NEED(js_read_file(&g, "tests/golden/unigram.json", &err) == ST_OK, "%s", err.msg);
+    int vocab_size = (int)js_get_whole(g, "vocab_size", 0);
+    struct unigram natural = counted(js_get(g, "natural"), "natural", vocab_size),
+                   synth = counted(js_get(g, "synth"), "hq", vocab_size),
+                   v = counted(js_get(g, "domain"), "books", vocab_size);
+    const struct js *cases = js_get(g, "cases");
+    NEED(js_len(cases) == 6, "%zu cases", js_len(cases));
+    for (size_t i = 0; i < js_len(cases); i++) {
+        const struct js *want = js_at(cases, i), *blind = js_get(want, "blind"),
+                        *top = js_get(want, "top");
+        double share = js_get_real(want, "share", NAN);
+        struct unigram mix = unigram_mix("mix", &natural, &synth, 0.25);
+        const struct unigram *r = share == 0 ? &natural : share == 1 ? &synth : &mix;
+        struct unigram_conf c = { .eps = js_get_real(want, "eps", 0),
+                                  .tau = js_get_real(g, "tau", 0),
+                                  .kappa = js_get_real(g, "kappa", 0) };
+        struct unigram_score got;
+        unigram_compare(&got, r, &v, &c);
+        const struct {
+            const char *key;
+            double got;
+        } real[] = { { "kl", got.kl },
+                     { "kl_reverse", got.kl_reverse },
+                     { "js", got.js },
+                     { "cross_entropy", got.cross_entropy },
+                     { "blind_mass", got.blind_mass } };
+        for (size_t k = 0; k < N_OF(real); k++)
+            CHECK(fabs(js_get_real(want, real[k].key, NAN) - real[k].got) < 1e-12, "%zu %s: %.17g",
+                  i, real[k].key, real[k].got);
+        check_reals(js_get(want, "coverage"), got.coverage, UNIGRAM_LEVELS, "coverage");
+        check_reals(js_get(want, "coverage_types"), got.coverage_types, UNIGRAM_LEVELS, "types");
+        CHECK(got.n_blind == js_len(blind), "%zu: %zu blind spots", i, got.n_blind);
+        double mass = 0;
+        for (int k = 0; k < UNIGRAM_BINS; k++)
+            mass += got.bin_mass[k];
+        CHECK(fabs(mass - 1) < 1e-12 && isnan(got.blind_loss), "bins hold %g", mass);
+        struct unigram_token lack[5];
+        NEED(unigram_top(lack, 5, r, &v, &c, false) == 5, "no tokens");
+        for (size_t k = 0; k < 5; k++)
+            CHECK(lack[k].id == js_as_whole(js_at(top, k), -1), "%zu: token %u", i, lack[k].id);
+        unigram_release(&mix);
+    }
+    unigram_release(&natural);
+    unigram_release(&synth);
+    unigram_release(&v);
+    js_free(g);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         TEST(test_bpb),   TEST(test_all_of_it), TEST(test_limit), TEST(test_shard_as_texts),
-        TEST(test_score),
+        TEST(test_score), TEST(test_unigram),
     };
     return check_main(tests, N_OF(tests), argc, argv);
 }
