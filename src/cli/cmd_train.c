@@ -106,8 +106,12 @@ static const char detail[] =
     "--dry-run prints steps, tokens, FLOP, memory and repetition without training. --pilot needs "
     "no data and prints the speed of some steps: train --pilot --params SIZE --vocab-size V "
     "[--seq-len L --batch-tokens B].\n\n"
-    "RUN holds run.json (all settings), metrics.jsonl, a TensorBoard event file, checkpoint/ (a "
-    "Hugging Face folder) and, last, result.json.";
+    "RUN holds run.json (what was asked and all settings), metrics.jsonl, a TensorBoard event "
+    "file, "
+    "checkpoint/ (a Hugging Face folder) and, last, result.json. With several --tokens there is "
+    "such a "
+    "folder for each of them, RUN/TOKENS; a folder never holds both. What was left open is chosen "
+    "once: a begun RUN keeps it, also under a newer program.";
 
 const struct command cmd_train = {
     .name = "train",

@@ -11,13 +11,18 @@
 
 static const char run_json[] = "run.json", result_json[] = "result.json";
 
-void run_key(const struct js *settings, char hex[])
+static void key_of(const char *head, int version, const struct js *v, char hex[])
 {
     struct strbuf b = { 0 };
-    str_printf(&b, "run %d ", (int)RUN_SCHEMA);
-    js_write(settings, &b);
+    str_printf(&b, "%s %d ", head, version);
+    js_write(v, &b);
     digest_hex(digest_of(b.s, b.n), hex);
     str_release(&b);
+}
+
+void run_key(int version, const struct js *asked, char hex[])
+{
+    key_of("train", version, asked, hex);
 }
 
 const char *run_state_name(enum run_state s)
@@ -25,23 +30,94 @@ const char *run_state_name(enum run_state s)
     return s == RUN_FINISHED ? "finished" : s == RUN_DAMAGED ? "damaged" : "unfinished";
 }
 
-/* The key in dir's run.json: ST_END when there is no such file, ST_FORMAT when it is damaged. */
-static enum st read_key(const char *dir, char hex[DIGEST_HEX], struct err *err)
+/* dir's run.json: ST_END when there is no such file, ST_FORMAT when it is damaged. */
+static enum st read_begun(const char *dir, struct js **out, struct err *err)
 {
     char *path = path_join(dir, run_json);
-    struct js *v = NULL;
-    enum st st = ST_END;
-    if (file_exists(path)) {
-        st = js_read_file(&v, path, err);
-        struct digest d;
-        if (st == ST_OK)
-            st = err_in(err, digest_parse(&d, js_get_text(v, "key", ""), err), "'%s' key", path);
-        if (st == ST_OK)
-            digest_hex(d, hex);
+    *out = NULL;
+    enum st st = file_exists(path) ? js_read_file(out, path, err) : ST_END;
+    struct digest d;
+    if (st == ST_OK)
+        st = err_in(err, digest_parse(&d, js_get_text(*out, "key", ""), err), "'%s' key", path);
+    if (st < 0) {
+        js_free(*out);
+        *out = NULL;
     }
-    js_free(v);
     free(path);
     return st;
+}
+
+enum { MAX_TOLD = 3 };
+
+static void tell(struct strbuf *b, const char *name, const struct js *there, const struct js *now)
+{
+    struct strbuf x = { 0 }, y = { 0 };
+    js_write(there, &x);
+    js_write(now, &y);
+    str_printf(b, "%s%s is %.40s there and %.40s here", b->n ? "; " : "", name,
+               there ? x.s : "absent", now ? y.s : "absent");
+    str_release(&x);
+    str_release(&y);
+}
+
+/* The first settings that differ, in words. */
+static void differences(struct strbuf *b, const struct js *there, const struct js *now)
+{
+    int n = 0;
+    for (void *it = js_iter(now); it && n < MAX_TOLD; it = js_next(now, it)) {
+        struct strbuf x = { 0 }, y = { 0 };
+        const struct js *was = js_get(there, js_iter_key(it));
+        js_write(js_iter_value(it), &y);
+        js_write(was, &x);
+        if (!was || strcmp(x.s, y.s) != 0) {
+            tell(b, js_iter_key(it), was, js_iter_value(it));
+            n++;
+        }
+        str_release(&x);
+        str_release(&y);
+    }
+}
+
+/* Is the folder's key that of what is asked now? Otherwise says what differs. */
+static enum st compare(const char *dir, const struct js *begun, const struct run_begun *b,
+                       char hex[], struct err *err)
+{
+    const struct js *asked = js_get(begun, "asked");
+    if (asked)
+        run_key(b->version, b->asked, hex);
+    else /* of the time before "asked" */
+        key_of("run", RUN_SCHEMA, b->settings, hex);
+    if (strcmp(js_get_text(begun, "key", ""), hex) == 0)
+        return ST_OK;
+    struct strbuf why = { 0 };
+    int64_t version = js_get_whole(begun, "version", b->version);
+    if (version != b->version)
+        str_printf(&why, "it was begun by version %lld of training, this is version %d",
+                   (long long)version, b->version);
+    else
+        differences(&why, asked ? asked : js_get(begun, "settings"),
+                    asked ? b->asked : b->settings);
+    enum st st = err_set(
+        err, ST_USAGE, "'%s' holds a run of other settings (%s); choose another --out or delete it",
+        dir, why.n ? why.s : "see its run.json");
+    str_release(&why);
+    return st;
+}
+
+enum st run_frozen(const char *dir, int version, const struct js *asked, struct js **settings)
+{
+    char hex[DIGEST_HEX];
+    struct js *begun;
+    struct err err; /* run_begin meets it again and tells */
+    *settings = NULL;
+    if (read_begun(dir, &begun, &err) != ST_OK)
+        return ST_END;
+    run_key(version, asked, hex);
+    bool mine = js_get(begun, "asked") && strcmp(js_get_text(begun, "key", ""), hex) == 0;
+    if (mine && js_kind(js_get(begun, "settings")) == JS_OBJECT)
+        *settings = js_copy(js_get(begun, "settings"));
+    js_free(begun);
+    return *settings ? ST_OK : ST_END;
 }
 
 /* Puts a file that cannot be read out of the way, keeping it for inspection. */
@@ -68,29 +144,23 @@ static enum st check_result(const char *dir, struct err *err)
     return st;
 }
 
-enum st run_begin(const char *dir, const char *run_id, const struct js *settings,
-                  const struct js *machine, bool *known, struct err *err)
+enum st run_begin(const char *dir, const char *run_id, const struct run_begun *b, char hex[],
+                  struct err *err)
 {
-    char want[DIGEST_HEX], have[DIGEST_HEX] = "";
+    struct js *begun;
     struct err why = { "" };
-    *known = false;
-    run_key(settings, want);
     enum st st = dir_make(dir, err);
     if (st < 0)
         return st;
-    st = read_key(dir, have, &why);
+    st = read_begun(dir, &begun, &why);
     if (st == ST_IO) {
         *err = why;
         return st;
     }
     if (st == ST_OK) {
-        if (strcmp(have, want) != 0)
-            return err_set(err, ST_USAGE,
-                           "'%s' holds a run of other settings (see its run.json); choose another "
-                           "--out or delete it",
-                           dir);
-        *known = true;
-        return check_result(dir, err);
+        st = compare(dir, begun, b, hex, err);
+        js_free(begun);
+        return st == ST_OK ? check_result(dir, err) : st;
     }
     if (st < 0) {
         st = set_aside(dir, run_json, why.msg, err);
@@ -99,13 +169,16 @@ enum st run_begin(const char *dir, const char *run_id, const struct js *settings
     }
     char *path = path_join(dir, run_json);
     struct js *v = js_object();
+    run_key(b->version, b->asked, hex);
     js_put_whole(v, "schema", RUN_SCHEMA);
     js_put_text(v, "run_id", run_id);
-    js_put_text(v, "key", want);
+    js_put_text(v, "key", hex);
+    js_put_whole(v, "version", b->version);
     js_put_text(v, "program", MIXLAW_VERSION);
-    js_put(v, "settings", js_copy(settings));
-    if (machine)
-        js_put(v, "machine", js_copy(machine));
+    js_put(v, "asked", js_copy(b->asked));
+    js_put(v, "settings", js_copy(b->settings));
+    if (b->machine)
+        js_put(v, "machine", js_copy(b->machine));
     st = js_write_file(v, path, err);
     js_free(v);
     free(path);

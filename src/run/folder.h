@@ -1,29 +1,42 @@
 /*
  * run/folder.h - run folders: begun with run.json, finished when result.json stands, read, found.
  *
- *     run.json        key, run_id and all resolved settings; written first
+ *     run.json        key, run_id, what was asked and all resolved settings; written first
  *     metrics.jsonl   a line per logged step, see run/metrics.h
  *     events.out.tfevents.mixlaw
  *     checkpoint/     Hugging Face folder
  *     result.json     written last, see run/run.h
  *
- * The key is a digest of the settings that decide the result; the same key means that a begun
- * folder may go on.
+ * The key is a digest of the stage's version and of what was asked: the person's settings and the
+ * digests of the inputs. The same key means that a begun folder may go on. What was resolved from it
+ * (a rate by a default law, a shape for a size) stands in the folder and is obeyed, so that a program
+ * that would choose otherwise makes no begun or finished run stale. Folders without "asked" are of a
+ * time when the key was a digest of the resolved settings; they are recognised by that.
  */
 #ifndef MIXLAW_RUN_FOLDER_H
 #define MIXLAW_RUN_FOLDER_H
 
 #include "run/run.h"
 
-/* Makes the folder and writes run.json, or recognises it.
- *   settings  decides the key; written as run.json's "settings"
- *   machine   what may differ between two goes of the same run (threads, backend); may be NULL
- * ST_OK: begun, or begun before with the same key (*known is set). ST_END: finished. ST_USAGE: the
- * folder holds a run of other settings, which stays untouched. A damaged run.json or result.json is
- * named in a warning and written anew. */
-MUST_USE enum st run_begin(const char *dir, const char *run_id, const struct js *settings,
-                           const struct js *machine, bool *known, struct err *err);
-void run_key(const struct js *settings, char hex[/* DIGEST_HEX */]);
+struct run_begun {
+    int version; /* of the stage that trains: another one means another result of the same settings */
+    const struct js *asked;    /* decides the key with it */
+    const struct js *settings; /* resolved from it */
+    const struct js *machine;  /* may differ between two goes (threads, backend); may be NULL */
+};
+
+/* Makes the folder and writes run.json, or recognises it; its key goes to hex.
+ * ST_OK: begun, now or before with the same key. ST_END: finished. ST_USAGE: the folder holds a run of
+ * other settings, which the message names and which stays untouched. A damaged run.json or result.json
+ * is named in a warning and written anew. */
+MUST_USE enum st run_begin(const char *dir, const char *run_id, const struct run_begun *b,
+                           char hex[/* DIGEST_HEX */], struct err *err);
+void run_key(int version, const struct js *asked, char hex[/* DIGEST_HEX */]);
+
+/* The resolved settings of a folder begun for what is asked; the caller frees *settings. ST_END: there
+ * is none, or it is of other settings or damaged, of which run_begin speaks. */
+MUST_USE enum st run_frozen(const char *dir, int version, const struct js *asked,
+                            struct js **settings);
 
 MUST_USE enum st run_finish(const char *dir, const struct run_record *r, const struct js *extra,
                             struct err *err);

@@ -10,6 +10,8 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "model/hf.h"
+#include "run/folder.h"
 #include "train/defaults.h"
 
 enum { MAX_SOURCES = 64, MAX_BUDGETS = 64, MAX_PASS_TOKENS = 8192 };
@@ -293,12 +295,45 @@ static const char *default_id(struct train_plan *p)
     return path_base(copy);
 }
 
+/* What was asked; else what the folder was begun with; else what this program chooses. */
+static uint64_t chosen(const struct train_plan *p, uint64_t asked, const char *key,
+                       uint64_t otherwise)
+{
+    int64_t before = js_get_whole(p->frozen, key, 0);
+    return asked ? asked : before > 0 ? (uint64_t)before : otherwise;
+}
+
+static char *budget_dir(struct train_plan *p, const struct train_budget *b)
+{
+    const char *out = p->conf->out;
+    return arena_printf(&p->memory, "%s%s%llu", out, str_ends(out, "/") ? "" : "/",
+                        (unsigned long long)b->asked);
+}
+
+/* What an earlier go chose for the same question, if there was one. */
+static enum st find_frozen(struct train_plan *p, struct err *err)
+{
+    const struct train_budget *first = &p->budget[0];
+    if (p->conf->shape) {
+        enum st read = js_read_file(&p->shape, p->conf->shape, err);
+        if (read < 0)
+            return read;
+    }
+    if (!p->conf->out)
+        return ST_OK;
+    struct js *asked = train_plan_asked(p, first);
+    enum st st = run_frozen(p->n_budget > 1 ? budget_dir(p, first) : p->conf->out, TRAIN_VERSION,
+                            asked, &p->frozen);
+    js_free(asked);
+    return st == ST_END ? ST_OK : st;
+}
+
 static enum st plan_steps(struct train_plan *p, struct err *err)
 {
     const struct train_conf *c = p->conf;
     uint64_t smallest = p->budget[0].asked;
     p->batch_tokens =
-        c->batch_tokens ? c->batch_tokens : default_batch_tokens(smallest, p->seq_len);
+        chosen(p, c->batch_tokens, "batch_tokens", default_batch_tokens(smallest, p->seq_len));
     if (p->batch_tokens % p->seq_len)
         return err_set(err, ST_USAGE, "--batch-tokens %llu is no multiple of --seq-len %llu",
                        (unsigned long long)p->batch_tokens, (unsigned long long)p->seq_len);
@@ -306,7 +341,11 @@ static enum st plan_steps(struct train_plan *p, struct err *err)
         return err_set(err, ST_USAGE, "--tokens %llu is less than one batch of %llu tokens",
                        (unsigned long long)smallest, (unsigned long long)p->batch_tokens);
     p->n_window = p->batch_tokens / p->seq_len;
-    p->micro = train_micro(p->n_window, p->seq_len);
+    p->micro = (int)(chosen(p, 0, "micro_batch_tokens",
+                            (uint64_t)train_micro(p->n_window, p->seq_len) * p->seq_len) /
+                     p->seq_len);
+    if (p->micro < 1 || p->n_window % (uint64_t)p->micro) /* spoiled by hand */
+        p->micro = train_micro(p->n_window, p->seq_len);
     p->n_micro = (int)(p->n_window / (uint64_t)p->micro);
     const char *id = c->run_id ? c->run_id : default_id(p);
     for (size_t i = 0; i < p->n_budget; i++) {
@@ -325,19 +364,20 @@ static enum st plan_steps(struct train_plan *p, struct err *err)
         b->dir = c->out;
     }
     uint64_t first = p->budget[0].n_step, last = p->budget[p->n_budget - 1].n_step;
-    p->schedule.warmup = c->warmup ? c->warmup : default_warmup(first);
+    p->schedule.warmup = chosen(p, c->warmup, "warmup_steps", default_warmup(first));
     p->schedule.lr =
-        c->lr > 0 ? c->lr : default_lr(model_n_param_nonemb(&p->model), smallest, p->batch_tokens);
-    p->log_every = c->log_every ? c->log_every : (last + 199) / 200;
+        c->lr > 0
+            ? c->lr
+            : js_get_real(p->frozen, "lr",
+                          default_lr(model_n_param_nonemb(&p->model), smallest, p->batch_tokens));
+    p->log_every = chosen(p, c->log_every, "log_every", (last + 199) / 200);
     if (p->n_budget > 1)
         for (size_t i = 0; i < p->n_budget; i++) {
             struct train_budget *b = &p->budget[i];
             b->branch = schedule_branch(&p->schedule, b->n_step);
             b->run_id = arena_printf(&p->memory, "%s/%llu", id, (unsigned long long)b->asked);
             if (c->out)
-                b->dir =
-                    arena_printf(&p->memory, "%s%s%llu", c->out, str_ends(c->out, "/") ? "" : "/",
-                                 (unsigned long long)b->asked);
+                b->dir = budget_dir(p, b);
             if (b->branch < p->schedule.warmup)
                 return err_set(
                     err, ST_USAGE,
@@ -349,23 +389,45 @@ static enum st plan_steps(struct train_plan *p, struct err *err)
     return ST_OK;
 }
 
-static enum st open_domains(struct train_plan *p, struct err *err)
+/* Names and digests of the domains' token files. */
+static enum st list_domains(struct train_plan *p, struct err *err)
 {
     const struct textlist *e = &p->conf->eval;
     if (e->n && !p->tok)
         return err_set(err, ST_USAGE,
                        "--eval wants --tokenizer: bits per byte need the tokens' bytes");
-    p->domain = ARENA_ARRAY(&p->memory, struct eval_domain, e->n);
+    p->held = js_array();
     for (size_t i = 0; i < e->n; i++) {
         const char *eq = strchr(e->s[i], '=');
         if (!eq || eq == e->s[i] || eq[1] == '\0')
             return err_set(err, ST_USAGE, "--eval '%s': want NAME=PREFIX", e->s[i]);
-        char *name = arena_strndup(&p->memory, e->s[i], (size_t)(eq - e->s[i]));
+        size_t n_name = (size_t)(eq - e->s[i]);
         for (size_t k = 0; k < i; k++)
-            if (strcmp(p->domain[k].name, name) == 0)
-                return err_set(err, ST_USAGE, "--eval: two domains are called '%s'", name);
-        enum st st = eval_domain_shard(&p->domain[i], name, eq + 1, p->tok, (int)p->seq_len,
-                                       p->conf->eval_bytes, err);
+            if (strncmp(e->s[k], e->s[i], n_name + 1) == 0)
+                return err_set(err, ST_USAGE, "--eval: two domains are called '%.*s'", (int)n_name,
+                               e->s[i]);
+        struct digest d;
+        char hex[DIGEST_HEX], *idx = xasprintf("%s.idx", eq + 1);
+        enum st st = digest_file(&d, idx, err);
+        free(idx);
+        if (st < 0)
+            return err_in(err, st, "domain '%.*s'", (int)n_name, e->s[i]);
+        struct js *v = js_object();
+        js_put_textn(v, "domain", e->s[i], n_name);
+        js_put_text(v, "index", digest_hex(d, hex));
+        js_push(p->held, v);
+    }
+    return ST_OK;
+}
+
+static enum st open_domains(struct train_plan *p, struct err *err)
+{
+    const struct textlist *e = &p->conf->eval;
+    p->domain = ARENA_ARRAY(&p->memory, struct eval_domain, e->n);
+    for (size_t i = 0; i < e->n; i++) {
+        const char *name = js_get_text(js_at(p->held, i), "domain", "");
+        enum st st = eval_domain_shard(&p->domain[i], name, strchr(e->s[i], '=') + 1, p->tok,
+                                       (int)p->seq_len, p->conf->eval_bytes, err);
         if (st < 0)
             return st;
         p->n_domain = i + 1;
@@ -393,8 +455,15 @@ static enum st resolve(struct train_plan *p, struct err *err)
         st = open_data(p, &vocab_size, err);
     if (st < 0)
         return st;
-    p->seq_len = c->seq_len ? c->seq_len : default_seq_len(c->params);
-    if (c->init) {
+    st = list_domains(p, err);
+    if (st == ST_OK)
+        st = find_frozen(p, err);
+    if (st < 0)
+        return st;
+    p->seq_len = chosen(p, c->seq_len, "seq_len", default_seq_len(c->params));
+    if (c->params && p->frozen) {
+        st = hf_conf_parse(&p->model, js_get(p->frozen, "model"), c->out, err);
+    } else if (c->init) {
         st = init_shape(p, vocab_size, err);
     } else {
         st = train_shape(&p->model, c, vocab_size, p->seq_len, err);
@@ -437,6 +506,9 @@ void train_plan_close(struct train_plan *p)
     mixture_close(p->mixture);
     tok_free(p->tok);
     js_free(p->inputs);
+    js_free(p->held);
+    js_free(p->shape);
+    js_free(p->frozen);
     arena_release(&p->memory);
     free(p);
 }
@@ -460,20 +532,76 @@ static struct js *domains_json(const struct train_plan *p)
     return list;
 }
 
-struct js *train_plan_settings(const struct train_plan *p, const struct train_budget *budget)
+/* Zero is a value that was left open. */
+static void put_asked(struct js *v, const char *key, uint64_t whole)
+{
+    if (whole)
+        js_put_whole(v, key, (int64_t)whole);
+    else
+        js_put_text(v, key, NULL);
+}
+
+/* What the person set about the optimizer; it needs no resolving. */
+static void put_optimizer(struct js *v, const struct train_plan *p)
+{
+    const struct train_conf *c = p->conf;
+    js_put_text(v, "schedule", c->schedule);
+    if (p->schedule.kind == SCHEDULE_WSD) {
+        js_put_real(v, "cooldown", c->cooldown);
+        js_put_text(v, "decay", c->decay);
+    }
+    js_put_real(v, "weight_decay", c->weight_decay);
+    js_put_real(v, "beta1", c->beta1);
+    js_put_real(v, "beta2", c->beta2);
+    js_put_real(v, "eps", TRAIN_ADAM_EPS);
+    js_put_real(v, "grad_clip", c->grad_clip);
+    js_put_text(v, "precision", c->precision);
+}
+
+static void put_mixture(struct js *v, const struct train_plan *p)
+{
+    js_put_text(v, "arm", p->arm);
+    js_put_text(v, "kind", p->kind);
+    js_put_real(v, "frac_synth", p->frac_synth);
+    js_put_whole(v, "seed", (int64_t)p->env.seed);
+}
+
+struct js *train_plan_asked(const struct train_plan *p, const struct train_budget *budget)
 {
     const struct train_conf *c = p->conf;
     struct js *v = js_object();
     if (budget) {
         js_put_whole(v, "n_tok_asked", (int64_t)budget->asked);
+        js_put_bool(v, "trunk", p->n_budget > 1);
+    }
+    put_asked(v, "n_tok_smallest", p->budget[0].asked); /* batch, rate and warm-up follow from it */
+    put_mixture(v, p);
+    put_asked(v, "params", c->params);
+    js_put(v, "shape", p->shape ? js_copy(p->shape) : js_text(NULL));
+    js_put_text(v, "init", c->init);
+    put_asked(v, "seq_len", c->seq_len);
+    put_asked(v, "batch_tokens", c->batch_tokens);
+    js_put_real(v, "lr", c->lr > 0 ? c->lr : NAN);
+    put_asked(v, "warmup_steps", c->warmup);
+    put_optimizer(v, p);
+    put_asked(v, "log_every", c->log_every);
+    js_put(v, "sources", js_copy(p->inputs));
+    js_put_whole(v, "eval_bytes", (int64_t)c->eval_bytes);
+    js_put(v, "domains", js_copy(p->held));
+    return v;
+}
+
+struct js *train_plan_settings(const struct train_plan *p, const struct train_budget *budget)
+{
+    const struct train_conf *c = p->conf;
+    struct js *v = js_object();
+    if (budget) { /* NULL: of a trunk, as keys were made before there was train_plan_asked */
+        js_put_whole(v, "n_tok_asked", (int64_t)budget->asked);
         js_put_whole(v, "n_tok", (int64_t)(budget->n_step * p->batch_tokens));
         js_put_whole(v, "n_step", (int64_t)budget->n_step);
         js_put_whole(v, "branch_step", (int64_t)budget->branch);
     }
-    js_put_text(v, "arm", p->arm);
-    js_put_text(v, "kind", p->kind);
-    js_put_real(v, "frac_synth", p->frac_synth);
-    js_put_whole(v, "seed", (int64_t)p->env.seed);
+    put_mixture(v, p);
     js_put(v, "model", model_conf_json(&p->model));
     js_put_text(v, "init", c->init);
     js_put_whole(v, "seq_len", (int64_t)p->seq_len);

@@ -5,9 +5,10 @@
  *     js = train_plan_json(p);                      --dry-run
  *     train_plan_close(p);
  *
- * Everything that decides a result is resolved here and goes into train_plan_settings, whose digest
- * is the run's key: a begun folder goes on only under the same key. Paths, threads and processor are
- * not part of it.
+ * What was asked, with digests of the inputs, goes into train_plan_asked, whose digest is the run's
+ * key: a begun folder goes on only under the same key. Paths, threads and processor are not part of it.
+ * What it left open is resolved here, or taken from the folder when it was begun before, and goes into
+ * train_plan_settings.
  */
 #ifndef MIXLAW_TRAIN_PLAN_H
 #define MIXLAW_TRAIN_PLAN_H
@@ -19,6 +20,9 @@
 #include "model/model.h"
 #include "train/conf.h"
 #include "train/schedule.h"
+
+/* Of training as a stage: raised when the same settings would give another result. */
+enum { TRAIN_VERSION = 1 };
 
 struct train_budget {
     uint64_t asked;  /* tokens */
@@ -47,6 +51,9 @@ struct train_plan {
     struct eval_domain *domain;
     size_t n_domain;
     struct js *inputs; /* what is known of the token files, without paths */
+    struct js *held;   /* the same of the domains' */
+    struct js *shape;  /* --shape's file; NULL without */
+    struct js *frozen; /* settings of the folder when it was begun before; NULL otherwise */
     struct arena memory;
 };
 
@@ -54,7 +61,9 @@ MUST_USE enum st train_plan_open(struct train_plan **out, const struct train_con
                                  const struct train_env *env, struct err *err);
 void train_plan_close(struct train_plan *p); /* NULL is fine */
 
-/* Settings common to all budgets (budget NULL) or of one. The caller frees it. */
+/* What decides the key: of one budget, or (NULL) of the trunk. The caller frees it. */
+struct js *train_plan_asked(const struct train_plan *p, const struct train_budget *budget);
+/* Resolved settings of one budget. The caller frees it. */
 struct js *train_plan_settings(const struct train_plan *p, const struct train_budget *budget);
 struct js *train_plan_paths(const struct train_plan *p);
 

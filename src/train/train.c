@@ -405,12 +405,13 @@ static struct js *machine_json(const struct trainer *t)
 static enum st begin_budget(struct trainer *t, const struct train_budget *b, char hex[DIGEST_HEX],
                             struct err *err)
 {
-    struct js *settings = train_plan_settings(t->p, b), *machine = machine_json(t);
-    bool known;
-    enum st st = run_begin(b->dir, b->run_id, settings, machine, &known, err);
-    run_key(settings, hex);
+    struct js *asked = train_plan_asked(t->p, b), *settings = train_plan_settings(t->p, b),
+              *machine = machine_json(t);
+    const struct run_begun begun = { TRAIN_VERSION, asked, settings, machine };
+    enum st st = run_begin(b->dir, b->run_id, &begun, hex, err);
     js_free(machine);
     js_free(settings);
+    js_free(asked);
     return st;
 }
 
@@ -515,9 +516,9 @@ static enum st run_trunk(struct trainer *t, struct err *err)
 {
     struct train_plan *p = t->p;
     char key[DIGEST_HEX], *dir = path_join(p->conf->out, "trunk");
-    struct js *settings = train_plan_settings(p, NULL);
-    run_key(settings, key);
-    js_free(settings);
+    struct js *asked = train_plan_asked(p, NULL);
+    run_key(TRAIN_VERSION, asked, key);
+    js_free(asked);
     struct stretch trunk = { .dir = dir, .key = key, .n_step = no_end, .tail = no_end };
     const struct train_budget *last = &p->budget[p->n_budget - 1];
     const char *name = p->conf->run_id ? p->conf->run_id : "train";
@@ -537,11 +538,40 @@ static enum st run_trunk(struct trainer *t, struct err *err)
     return st;
 }
 
+/* RUN is the run of one budget and RUN/TOKENS the runs of several: never both in one folder. */
+static enum st check_layout(const struct train_plan *p, struct err *err)
+{
+    const char *out = p->conf->out;
+    char *own = path_join(out, "run.json");
+    struct strlist names = { 0 };
+    enum st st = ST_OK;
+    if (p->n_budget > 1 && file_exists(own))
+        st = err_set(
+            err, ST_USAGE,
+            "'%s' is the run of one budget; several go into RUN/TOKENS each: choose another "
+            "--out",
+            out);
+    else if (p->n_budget == 1 && !file_exists(own) && file_is_dir(out))
+        st = dir_list(out, &names, err);
+    for (size_t i = 0; i < names.n && st == ST_OK; i++) {
+        char *inner = xasprintf("%s/%s/run.json", out, names.s[i]);
+        if (file_exists(inner))
+            st = err_set(err, ST_USAGE, "'%s' holds runs of its own ('%s'): choose another --out",
+                         out, names.s[i]);
+        free(inner);
+    }
+    strlist_release(&names);
+    free(own);
+    return st;
+}
+
 enum st train_run(struct train_plan *p, struct err *err)
 {
     struct trainer t = { .p = p };
     struct lock lock = { .fd = -1 };
-    enum st st = dir_make(p->conf->out, err);
+    enum st st = check_layout(p, err);
+    if (st == ST_OK)
+        st = dir_make(p->conf->out, err);
     if (st < 0)
         return st;
     char *lock_path = path_join(p->conf->out, ".lock");

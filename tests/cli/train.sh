@@ -71,6 +71,20 @@ wrong 2 "want a finished run" eval --model t --domains rivers.jsonl
 wrong 2 "two domains are called 'rivers'" eval --model a/20000 --domains rivers.jsonl t/rivers
 [[ ! -e c ]] || fail "a refused run left a folder"
 
+# What was left open is frozen in the folder: another program's choice makes no run stale.
+free=(train --quiet --json --params 30k --seq-len 32 --tokens 5k --data natural=t/natural@1 --eval rivers=t/rivers
+    --tokenizer tok.json)
+"$MIXLAW" "${free[@]}" --out d >/dev/null
+sed -i '/"settings"/,$ s/"lr": [0-9.e-]*/"lr": 0.00125/' d/run.json
+rm -r d/result.json d/metrics.jsonl
+"$MIXLAW" "${free[@]}" --out d >/dev/null || fail "a run that was begun otherwise is refused"
+grep -q '"lr": 0.00125' d/result.json || fail "the folder's learning rate is not obeyed"
+wrong 2 "lr is null there and 0.01" "${free[@]}" --lr 0.01 --out d
+
+# One budget is RUN itself, several are RUN/TOKENS; never both.
+wrong 2 "is the run of one budget" "${free[@]}" --schedule wsd --tokens 10k --out d
+wrong 2 "holds runs of its own" "${free[@]}" --out a
+
 "$MIXLAW" train --dry-run --params 30k --tokens 5k --seq-len 32 --data natural=t/natural@1 --quiet |
     grep -q '"n_step":157,' || fail "dry run"
 "$MIXLAW" train --pilot --params 30k --vocab-size 400 --seq-len 32 --batch-tokens 128 --threads 1 |

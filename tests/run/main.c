@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/str.h"
 #include "run/folder.h"
 #include "run/index.h"
@@ -136,9 +137,10 @@ static void test_record_json(void)
 static enum st make_run(const char *dir, const char *id, double lr, bool finish, struct err *err)
 {
     struct js *settings = js_object();
-    bool known;
+    char hex[DIGEST_HEX];
     js_put_real(settings, "lr", lr);
-    enum st st = run_begin(dir, id, settings, NULL, &known, err);
+    const struct run_begun begun = { 1, settings, settings, NULL };
+    enum st st = run_begin(dir, id, &begun, hex, err);
     js_free(settings);
     if (st == ST_OK && finish) {
         struct run_record r = sample(id);
@@ -189,6 +191,58 @@ static void test_folder(void)
     free(aside);
     free(dir);
     arena_release(&a);
+}
+
+static struct js *lr_json(double lr)
+{
+    struct js *v = js_object();
+    js_put_real(v, "lr", lr);
+    return v;
+}
+
+/* What was asked decides; a program that resolves it otherwise makes nothing stale. */
+static void test_rebuilt_program(void)
+{
+    struct err err = { "" };
+    char hex[DIGEST_HEX], again[DIGEST_HEX], *dir = under("rebuilt"),
+                                             *path = path_join(dir, "run.json");
+    struct js *open_lr = lr_json(NAN), *first = lr_json(0.1), *second = lr_json(0.3), *frozen, *v;
+    struct run_begun begun = { 1, open_lr, first, NULL };
+    CHECK(run_frozen(dir, 1, open_lr, &frozen) == ST_END, "nothing is frozen yet");
+    NEED(run_begin(dir, "r", &begun, hex, &err) == ST_OK, "%s", err.msg);
+    begun.settings = second;
+    CHECK(run_begin(dir, "r", &begun, again, &err) == ST_OK && strcmp(hex, again) == 0, "%s",
+          err.msg);
+    NEED(run_frozen(dir, 1, open_lr, &frozen) == ST_OK, "not frozen");
+    CHECK(js_get_real(frozen, "lr", 0) == 0.1, "lr %g", js_get_real(frozen, "lr", 0));
+    js_free(frozen);
+    begun.asked = second; /* asked for now */
+    CHECK(run_begin(dir, "r", &begun, again, &err) == ST_USAGE &&
+              strstr(err.msg, "lr is null there and 0.3"),
+          "got '%s'", err.msg);
+    begun.asked = open_lr;
+    begun.version = 2;
+    CHECK(run_begin(dir, "r", &begun, again, &err) == ST_USAGE && strstr(err.msg, "by version 1"),
+          "got '%s'", err.msg);
+    /* A folder of the time before "asked": its key was a digest of the resolved settings. */
+    char old[DIGEST_HEX];
+    digest_hex(digest_of("run 1 {\"lr\":0.1}", 16), old);
+    v = js_object();
+    js_put_text(v, "run_id", "r");
+    js_put_text(v, "key", old);
+    js_put(v, "settings", js_copy(first));
+    NEED(js_write_file(v, path, &err) == ST_OK, "%s", err.msg);
+    begun = (struct run_begun){ 1, open_lr, first, NULL };
+    CHECK(run_begin(dir, "r", &begun, hex, &err) == ST_OK && strcmp(hex, old) == 0, "%s", err.msg);
+    begun.settings = second;
+    CHECK(run_begin(dir, "r", &begun, hex, &err) == ST_USAGE && strstr(err.msg, "lr is 0.1 there"),
+          "got '%s'", err.msg);
+    js_free(v);
+    js_free(open_lr);
+    js_free(first);
+    js_free(second);
+    free(path);
+    free(dir);
 }
 
 static void test_result_cut_anywhere(void)
@@ -310,9 +364,15 @@ static void test_index(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        TEST(test_number), TEST(test_table),   TEST(test_record_json),
-        TEST(test_folder), TEST(test_metrics), TEST(test_result_cut_anywhere),
-        TEST(test_events), TEST(test_index),
+        TEST(test_number),
+        TEST(test_table),
+        TEST(test_record_json),
+        TEST(test_folder),
+        TEST(test_rebuilt_program),
+        TEST(test_metrics),
+        TEST(test_result_cut_anywhere),
+        TEST(test_events),
+        TEST(test_index),
     };
     return check_main(tests, N_OF(tests), argc, argv);
 }
