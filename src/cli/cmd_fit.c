@@ -44,7 +44,8 @@ static const struct field fit_field[] = {
     { .name = "group",
       .kind = FIELD_TEXT,
       .unit = "COLUMN",
-      .help = "resample by this column (default: run_id where it repeats, else rows)",
+      .help = "resample by this column (default: run_id where it repeats or names trunks, "
+              "TRUNK/TOKENS; else rows)",
       .offset = offsetof(struct fit_opts, group) },
     { .name = "bootstrap",
       .kind = FIELD_WHOLE,

@@ -11,6 +11,7 @@
 
 struct out {
     bool json;
+    int failed; /* errno of the first write that failed, 0: none */
     struct js **row;
     size_t n, cap;
 };
@@ -33,8 +34,9 @@ void out_row(struct out *o, struct js *row)
         struct strbuf b = { 0 };
         js_write(row, &b);
         str_addc(&b, '\n');
-        fwrite(b.s, 1, b.n, stdout);
-        fflush(stdout);
+        errno = 0;
+        if ((fwrite(b.s, 1, b.n, stdout) != b.n || fflush(stdout) != 0) && !o->failed)
+            o->failed = errno ? errno : EIO;
         str_release(&b);
         js_free(row);
         return;
@@ -134,8 +136,10 @@ enum st out_finish(struct out *o, struct err *err)
             putchar('\n');
     }
     errno = 0;
-    if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE) /* `| head` has seen enough */
-        return err_set(err, ST_IO, "cannot write to standard output: %s", strerror(errno));
+    if ((fflush(stdout) != 0 || ferror(stdout)) && !o->failed)
+        o->failed = errno ? errno : EIO;
+    if (o->failed && o->failed != EPIPE) /* `| head` has seen enough */
+        return err_set(err, ST_IO, "cannot write to standard output: %s", strerror(o->failed));
     return ST_OK;
 }
 

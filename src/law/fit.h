@@ -2,7 +2,7 @@
  * law/fit.h - fits a law to rows: global optimum, bootstrap, identifiability.
  *
  * Objective: sum over rows of weight * Huber_delta(ln L_pred - ln L_obs), delta 1e-3 unless asked
- * otherwise; delta = INFINITY is half the squared log residual. Starts come from a grid over the
+ * otherwise; delta = INFINITY is the squared log residual. Starts come from a grid over the
  * exponents with exact non-negative least squares for the linear part; the best are polished by
  * BFGS with analytic gradients. Bootstraps start warm from the optimum.
  *

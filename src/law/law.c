@@ -218,6 +218,13 @@ void law_internal(const struct law *law, double *theta, const double *param,
     }
 }
 
+bool law_is_determined(const struct law *law, size_t n_size, size_t n_budget)
+{
+    if (law->tied)
+        return n_size + n_budget - 1 >= (size_t)law->n_param;
+    return (!law->uses_n || n_size >= 3) && (!law->uses_d || n_budget >= 3);
+}
+
 double law_predict(const struct law *law, const double *param, double n, double d)
 {
     const struct law_scale raw = { .sd_n = 1, .sd_d = 1 };

@@ -22,12 +22,13 @@ double problem_value(void *problem, const double *theta, double *grad)
     size_t n = p->p.n;
     int n_param = p->law->n_param;
     double delta = p->delta, scale = problem_scale(p), sum = 0;
+    double part = delta < INFINITY ? 0.5 : 1; /* squares are summed whole, Huber's have a half */
     p->law->eval(theta, &p->p, p->pred, p->jac);
     for (size_t i = 0; i < n; i++) {
         double r = log(p->pred[i]) - p->ln_loss[i], a = fabs(r), slope;
         if (a <= delta) {
-            sum += p->weight[i] * 0.5 * r * r;
-            slope = r;
+            sum += p->weight[i] * part * r * r;
+            slope = 2 * part * r;
         } else {
             sum += p->weight[i] * delta * (a - 0.5 * delta);
             slope = r > 0 ? delta : -delta;

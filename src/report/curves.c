@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "law/rows.h"
 
 enum { CURVE_BOOT = 200, CURVE_MAX_ARMS = 64 };
 
@@ -55,29 +56,43 @@ static const struct law *choose(const double *n, const double *d, size_t n_row)
     return NULL;
 }
 
+static bool same_trunk(const char *a, const char *b)
+{
+    size_t n = rows_trunk_len(a);
+    return n > 0 && n == rows_trunk_len(b) && memcmp(a, b, n) == 0;
+}
+
 /* Fits the arm's runs, all of them or those that are not held out. */
 static bool fit_arm(struct fit *fit, const struct curves *c, const struct input *in,
                     const struct input_cell *arm, bool all, struct err *err)
 {
     double *n = NEW_ARRAY(double, 3 * in->n_run + 1), *d = n + in->n_run, *loss = d + in->n_run;
-    size_t n_row = 0;
+    uint32_t *group = NEW_ARRAY(uint32_t, in->n_run + 1);
+    size_t n_row = 0, *run = NEW_ARRAY(size_t, in->n_run + 1);
     for (size_t i = 0; i < in->n_run; i++) {
         const struct input_run *r = &in->run[i];
         if (r->cell == SIZE_MAX || !same_mixture(&in->cell[r->cell], arm) ||
             (!all && c->held_out[i]))
             continue;
+        size_t k = 0; /* budgets of one trunk are not independent: they are resampled together */
+        while (k < n_row && !same_trunk(in->run[run[k]].run_id, r->run_id))
+            k++;
+        group[n_row] = k < n_row ? group[k] : (uint32_t)n_row;
+        run[n_row] = i;
         n[n_row] = r->n;
         d[n_row] = r->d;
         loss[n_row++] = r->loss;
     }
     const struct law *law = choose(n, d, n_row);
-    struct fit_data data = { .n = n_row, .n_param = n, .n_tok = d, .loss = loss };
+    struct fit_data data = { .n = n_row, .n_param = n, .n_tok = d, .loss = loss, .group = group };
     struct fit_conf conf = fit_conf_default();
     conf.n_boot = CURVE_BOOT;
     conf.no_profile = true;
     conf.seed = 1;
     bool ok = law && fit_law(fit, law, &data, &conf, err) == ST_OK;
     free(n);
+    free(group);
+    free(run);
     return ok;
 }
 

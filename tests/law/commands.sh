@@ -62,4 +62,10 @@ refuses 2 "away from the measured points" "$MIXLAW" advise --params 7B "$dir/stu
 fits=$("$MIXLAW" fit --bootstrap 20 "$dir/study") || fail "fit of a study"
 [[ $(wc -l <<<"$fits") == 9 ]] || fail "3 mixtures and 3 laws give $(wc -l <<<"$fits") lines"
 has_keys "$fits" kind share
+# A full disk behind stdout: said, not swallowed.
+if [[ -e /dev/full ]]; then
+    rc=0
+    "$MIXLAW" advise --json "$dir/study" >/dev/full 2>"$dir/said" || rc=$?
+    { [[ $rc == 1 ]] && grep -q "No space left" "$dir/said"; } || fail "exit $rc: $(cat "$dir/said")"
+fi
 exit $status

@@ -187,6 +187,58 @@ static void test_hold_out(void)
     table_release(&t);
 }
 
+/* Budgets of one trunk are resampled together, and a hold-out that shares trunks says so. */
+static void test_trunks(void)
+{
+    struct table t;
+    struct err err = { "" };
+    struct js *fits = js_array();
+    struct summary_conf c = { .laws = "joint",
+                              .hold_out = "n_tok == max",
+                              .fit = fit_conf_default() };
+    struct strbuf b = { 0 }, said = { 0 };
+    c.fit.n_boot = 50;
+    str_adds(&b, "run_id,n_param,n_param_nonemb,n_tok,seed,loss\n");
+    for (int i = 0; i < 3; i++)
+        for (int k = 0; k < 2; k++)
+            for (int j = 0; j < 4; j++) {
+                double n = 1e5 * (1 << (2 * i)), d = 1e6 * (1 << j);
+                str_printf(&b, "n%d-s%d/%g,%g,%g,%.0f,%d,%.6f\n", i, k, d / 1e6, 2 * n, n, d, k,
+                           1.7 + 30 / pow(n, .3) + 300 / pow(d, .35) + (k ? .004 : -.004));
+            }
+    NEED(parse(&t, b.s, &err) == ST_OK, "%s", err.msg);
+    NEED(summary_fit(fits, &t, &c, &err) == ST_OK, "%s", err.msg);
+    const struct js *fit = js_at(fits, 0), *held = js_get(fit, "hold_out"),
+                    *input = js_get(fit, "input"), *derived = js_get(fit, "derived"),
+                    *loss = js_get(derived, "loss");
+    CHECK(js_get_whole(input, "n_runs", 0) == 6 && js_get_whole(input, "n_seeds", 0) == 2,
+          "%d runs", (int)js_get_whole(input, "n_runs", 0));
+    CHECK(js_get_whole(js_get(input, "D"), "n_distinct", 0) == 4, "budgets");
+    js_write(js_get(fit, "warnings"), &said);
+    CHECK(strstr(said.s, "budgets of one trunk") && strstr(said.s, "not independent"), "said %s",
+          said.s);
+    /* The law was planted: far better than the nearest loss, and the noise is that of the seeds. */
+    CHECK(js_get_real(held, "mrae", 9) < .3 &&
+              js_get_real(held, "baseline_mrae", 0) > 3 * js_get_real(held, "mrae", 9),
+          "held out %g against %g", js_get_real(held, "mrae", 9),
+          js_get_real(held, "baseline_mrae", 0));
+    double want = 1.7 + 30 / pow(1.6e6, .3) + 300 / pow(8e6, .35);
+    CHECK(fabs(js_get_real(loss, "value", 0) - want) < .01 && js_get_real(loss, "lo", 9) < want &&
+              want < js_get_real(loss, "hi", 0),
+          "loss %g, planted %g", js_get_real(loss, "value", 0), want);
+    CHECK(fabs(js_get_real(js_get(derived, "best_N_exponent"), "value", 0) - .35 / .65) < .1,
+          "exponent of N");
+    double noise = js_get_real(js_get(fit, "residuals"), "noise_log", 0);
+    CHECK(noise > .0008 && noise < .003, "noise %g", noise);
+    CHECK(js_get_real(js_get(js_get(js_get(fit, "with_embeddings"), "params"), "A"), "value", 0) >
+              js_get_real(js_get(js_get(fit, "params"), "A"), "value", 0),
+          "with embeddings N is larger, and so is A");
+    js_free(fits);
+    str_release(&b);
+    str_release(&said);
+    table_release(&t);
+}
+
 /* Fits of a study's table: one for each kind and share, the A/A arm with natural. */
 static void test_mixtures(void)
 {
@@ -216,7 +268,7 @@ static void test_mixtures(void)
 }
 
 const struct check_test test_table[] = {
-    TEST(test_hold_out),   TEST(test_mixtures), TEST(test_dialects),
-    TEST(test_bad_tables), TEST(test_where),    TEST(test_warnings),
+    TEST(test_hold_out),   TEST(test_trunks), TEST(test_mixtures), TEST(test_dialects),
+    TEST(test_bad_tables), TEST(test_where),  TEST(test_warnings),
 };
 const size_t n_test_table = N_OF(test_table);
