@@ -384,6 +384,9 @@ enum st study_collect(struct study *s, struct err *err)
     struct run_index *ix = NULL;
     struct run_list list = { 0 };
     const char *runs = study_path(s, "runs");
+    if (!file_is_dir(s->dir))
+        return err_set(err, ST_USAGE,
+                       "there is no folder '%s' yet; 'study run' makes it (or give --out)", s->dir);
     enum st st = run_index_open(&ix, study_path(s, "study.db"), err);
     if (st == ST_OK)
         st = run_index_rebuild(ix, runs, err);
