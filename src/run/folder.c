@@ -52,12 +52,25 @@ enum { MAX_TOLD = 3 };
 static void tell(struct strbuf *b, const char *name, const struct js *there, const struct js *now)
 {
     struct strbuf x = { 0 }, y = { 0 };
-    js_write(there, &x);
-    js_write(now, &y);
+    if (there)
+        js_write(there, &x);
+    if (now)
+        js_write(now, &y);
     str_printf(b, "%s%s is %.40s there and %.40s here", b->n ? "; " : "", name,
                there ? x.s : "absent", now ? y.s : "absent");
     str_release(&x);
     str_release(&y);
+}
+
+static bool same_json(const struct js *a, const struct js *b)
+{
+    struct strbuf x = { 0 }, y = { 0 };
+    js_write(a, &x);
+    js_write(b, &y);
+    bool same = strcmp(x.s, y.s) == 0;
+    str_release(&x);
+    str_release(&y);
+    return same;
 }
 
 /* The first settings that differ, in words. */
@@ -65,17 +78,17 @@ static void differences(struct strbuf *b, const struct js *there, const struct j
 {
     int n = 0;
     for (void *it = js_iter(now); it && n < MAX_TOLD; it = js_next(now, it)) {
-        struct strbuf x = { 0 }, y = { 0 };
         const struct js *was = js_get(there, js_iter_key(it));
-        js_write(js_iter_value(it), &y);
-        js_write(was, &x);
-        if (!was || strcmp(x.s, y.s) != 0) {
-            tell(b, js_iter_key(it), was, js_iter_value(it));
+        if (was && same_json(was, js_iter_value(it)))
+            continue;
+        tell(b, js_iter_key(it), was, js_iter_value(it));
+        n++;
+    }
+    for (void *it = js_iter(there); it && n < MAX_TOLD; it = js_next(there, it))
+        if (!js_get(now, js_iter_key(it))) {
+            tell(b, js_iter_key(it), js_iter_value(it), NULL);
             n++;
         }
-        str_release(&x);
-        str_release(&y);
-    }
 }
 
 /* Is the folder's key that of what is asked now? Otherwise says what differs. */

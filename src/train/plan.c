@@ -532,30 +532,45 @@ static struct js *domains_json(const struct train_plan *p)
     return list;
 }
 
-/* Zero is a value that was left open. */
-static void put_asked(struct js *v, const char *key, uint64_t whole)
+/* Is this setting told otherwise (by content, by digest), or nothing that a result depends on? */
+static bool is_aside(const char *name)
 {
-    if (whole)
-        js_put_whole(v, key, (int64_t)whole);
-    else
-        js_put_text(v, key, NULL);
+    static const char *const aside[] = { "out",
+                                         "run_id",
+                                         "arm",
+                                         "kind",
+                                         "data",
+                                         "eval",
+                                         "tokens",
+                                         "tokenizer",
+                                         "dry_run",
+                                         "pilot",
+                                         "shape",
+                                         "vocab_size",
+                                         "checkpoint_every" };
+    for (size_t i = 0; i < N_OF(aside); i++)
+        if (strcmp(aside[i], name) == 0)
+            return true;
+    return false;
 }
 
-/* What the person set about the optimizer; it needs no resolving. */
-static void put_optimizer(struct js *v, const struct train_plan *p)
+/* Every setting that is not as always. A new one enters the key by itself and leaves old keys alone. */
+static void put_changed(struct js *v, const struct train_conf *c)
 {
-    const struct train_conf *c = p->conf;
-    js_put_text(v, "schedule", c->schedule);
-    if (p->schedule.kind == SCHEDULE_WSD) {
-        js_put_real(v, "cooldown", c->cooldown);
-        js_put_text(v, "decay", c->decay);
+    struct js *now = field_json(train_field, N_TRAIN_FIELD, c),
+              *always = field_json(train_field, N_TRAIN_FIELD, &train_defaults);
+    for (void *it = js_iter(now); it; it = js_next(now, it)) {
+        const char *name = js_iter_key(it);
+        struct strbuf a = { 0 }, b = { 0 };
+        js_write(js_iter_value(it), &a);
+        js_write(js_get(always, name), &b);
+        if (!is_aside(name) && strcmp(a.s, b.s) != 0)
+            js_put(v, name, js_copy(js_iter_value(it)));
+        str_release(&a);
+        str_release(&b);
     }
-    js_put_real(v, "weight_decay", c->weight_decay);
-    js_put_real(v, "beta1", c->beta1);
-    js_put_real(v, "beta2", c->beta2);
-    js_put_real(v, "eps", TRAIN_ADAM_EPS);
-    js_put_real(v, "grad_clip", c->grad_clip);
-    js_put_text(v, "precision", c->precision);
+    js_free(now);
+    js_free(always);
 }
 
 static void put_mixture(struct js *v, const struct train_plan *p)
@@ -568,25 +583,18 @@ static void put_mixture(struct js *v, const struct train_plan *p)
 
 struct js *train_plan_asked(const struct train_plan *p, const struct train_budget *budget)
 {
-    const struct train_conf *c = p->conf;
     struct js *v = js_object();
     if (budget) {
         js_put_whole(v, "n_tok_asked", (int64_t)budget->asked);
         js_put_bool(v, "trunk", p->n_budget > 1);
     }
-    put_asked(v, "n_tok_smallest", p->budget[0].asked); /* batch, rate and warm-up follow from it */
+    /* Batch, rate and warm-up may follow from it. */
+    js_put_whole(v, "n_tok_smallest", (int64_t)p->budget[0].asked);
     put_mixture(v, p);
-    put_asked(v, "params", c->params);
-    js_put(v, "shape", p->shape ? js_copy(p->shape) : js_text(NULL));
-    js_put_text(v, "init", c->init);
-    put_asked(v, "seq_len", c->seq_len);
-    put_asked(v, "batch_tokens", c->batch_tokens);
-    js_put_real(v, "lr", c->lr > 0 ? c->lr : NAN);
-    put_asked(v, "warmup_steps", c->warmup);
-    put_optimizer(v, p);
-    put_asked(v, "log_every", c->log_every);
+    put_changed(v, p->conf);
+    if (p->shape)
+        js_put(v, "shape", js_copy(p->shape));
     js_put(v, "sources", js_copy(p->inputs));
-    js_put_whole(v, "eval_bytes", (int64_t)c->eval_bytes);
     js_put(v, "domains", js_copy(p->held));
     return v;
 }

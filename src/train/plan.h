@@ -21,7 +21,8 @@
 #include "train/conf.h"
 #include "train/schedule.h"
 
-/* Of training as a stage: raised when the same settings would give another result. */
+/* Of training as a stage: raised when the same settings would give another result, as when a default in
+ * conf.c changes. What is merely chosen otherwise (a default rate) does not raise it. */
 enum { TRAIN_VERSION = 1 };
 
 struct train_budget {

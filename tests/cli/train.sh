@@ -79,7 +79,9 @@ sed -i '/"settings"/,$ s/"lr": [0-9.e-]*/"lr": 0.00125/' d/run.json
 rm -r d/result.json d/metrics.jsonl
 "$MIXLAW" "${free[@]}" --out d >/dev/null || fail "a run that was begun otherwise is refused"
 grep -q '"lr": 0.00125' d/result.json || fail "the folder's learning rate is not obeyed"
-wrong 2 "lr is null there and 0.01" "${free[@]}" --lr 0.01 --out d
+wrong 2 "lr is absent there and 0.01" "${free[@]}" --lr 0.01 --out d
+
+wrong 2 "optimizer is absent there and \"muon\"" "${free[@]}" --optimizer muon --out d
 
 # One budget is RUN itself, several are RUN/TOKENS; never both.
 wrong 2 "is the run of one budget" "${free[@]}" --schedule wsd --tokens 10k --out d
