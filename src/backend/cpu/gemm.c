@@ -1,7 +1,8 @@
 /*
  * backend/cpu/gemm.c - see gemm.h.
  *
- * Blocks: 16 tiles of rows by 128 columns are one item of work. Within it a panel of b (kc x nr) stays in
+ * Blocks: 16 tiles of rows by 128 columns are one item of work, less where there would be too few of them to
+ * share out. Within it a panel of b (kc x nr) stays in
  * the first-level cache while the item's rows of a pass by from the second. Packing costs a few per cent of
  * a product at width 128 and pays for contiguous reads: strides here are powers of two, which share cache sets.
  */
@@ -15,6 +16,7 @@
 #include "base/mem.h"
 
 enum { TILES = 16, COLUMNS = 128, KC_MAX = 264 };
+enum { ENOUGH_ITEMS = 16, MIN_TILES = 2 };
 
 static float *scratch_grow(struct cpu_scratch *s, size_t n)
 {
@@ -39,6 +41,15 @@ float *cpu_shared(struct cpu *c, int which, size_t n)
 static int n_blocks(int n, int size)
 {
     return (n + size - 1) / size;
+}
+
+/* Tiles of an item's rows: at most so many, fewer where n_other times that many blocks are too few items. */
+static int item_tiles(int most, int n_row, int mr, int n_other)
+{
+    int tiles = most;
+    while (tiles > MIN_TILES && n_blocks(n_row, tiles * mr) * n_other < ENOUGH_ITEMS)
+        tiles /= 2;
+    return tiles;
 }
 
 /* k is cut into equal parts of at most KC_MAX, odd multiples of 8: what is packed part by part then has
@@ -150,7 +161,7 @@ struct product_job {
     float *out;
     const float *x, *from;
     size_t ld_out, ld_x, ld_from;
-    int n, n_col_blocks;
+    int n, rows, n_col_blocks; /* rows of an item */
 };
 
 static void product_item(void *arg, size_t item, int thread)
@@ -158,7 +169,7 @@ static void product_item(void *arg, size_t item, int thread)
     const struct product_job *j = arg;
     const struct packed *w = j->w;
     (void)thread;
-    int nr = j->k->nr, rows = TILES * j->k->mr;
+    int nr = j->k->nr, rows = j->rows;
     int row = (int)(item / (size_t)j->n_col_blocks) * rows;
     int col = (int)(item % (size_t)j->n_col_blocks) * COLUMNS;
     int kc = k_part(w->n_in);
@@ -210,10 +221,10 @@ void product(struct cpu *c, float *out, size_t ld_out, const float *x, size_t ld
         x = rounded;
         ld_x = (size_t)w->n_in;
     }
-    struct product_job j = { c->k, w, out, x, from, ld_out, ld_x, ld_from, n, 0 };
+    struct product_job j = { c->k, w, out, x, from, ld_out, ld_x, ld_from, n, 0, 0 };
     j.n_col_blocks = n_blocks(w->n_out, COLUMNS);
-    pool_run(c->pool, (size_t)n_blocks(n, TILES * c->k->mr) * (size_t)j.n_col_blocks, product_item,
-             &j);
+    j.rows = item_tiles(TILES, n, c->k->mr, j.n_col_blocks) * c->k->mr;
+    pool_run(c->pool, (size_t)n_blocks(n, j.rows) * (size_t)j.n_col_blocks, product_item, &j);
 }
 
 /* Weight gradients: both operands are activations. x is packed for all first: parts of k (tokens) follow each
@@ -229,6 +240,7 @@ struct wgrad_job {
     const float *dy, *x;
     size_t ld_dy, ld_x;
     int n, n_out, n_in, kc, n_pack_blocks, n_col_blocks;
+    int rows;       /* of an item */
     int panel_cols; /* n_in rounded up to whole panels */
 };
 
@@ -260,9 +272,9 @@ static void wgrad_item(void *arg, size_t item, int thread)
 {
     struct wgrad_job *j = arg;
     const struct kernels *k = j->k;
-    int row = (int)(item / (size_t)j->n_col_blocks) * WGRAD_TILES * k->mr;
+    int row = (int)(item / (size_t)j->n_col_blocks) * j->rows;
     int col = (int)(item % (size_t)j->n_col_blocks) * WGRAD_COLUMNS;
-    int n_row = at_most(j->n_out - row, WGRAD_TILES * k->mr);
+    int n_row = at_most(j->n_out - row, j->rows);
     int end_col = col + at_most(j->n_in - col, WGRAD_COLUMNS);
     int n_tile = n_blocks(n_row, k->mr);
     size_t tile_rows = (size_t)n_tile * (size_t)k->mr;
@@ -310,6 +322,7 @@ void product_wgrad(struct cpu *c, float *dw, const float *dy, size_t ld_dy, cons
                            .panel_cols = n_blocks(n_in, k->nr) * k->nr };
     j.panels = cpu_shared(c, SHARED_B, (size_t)j.panel_cols * (size_t)n);
     pool_run(c->pool, (size_t)n_blocks(n, j.kc) * (size_t)j.n_pack_blocks, wgrad_pack, &j);
-    size_t n_row_blocks = (size_t)n_blocks(n_out, WGRAD_TILES * k->mr);
+    j.rows = item_tiles(WGRAD_TILES, n_out, k->mr, j.n_col_blocks) * k->mr;
+    size_t n_row_blocks = (size_t)n_blocks(n_out, j.rows);
     pool_run(c->pool, n_row_blocks * (size_t)j.n_col_blocks, wgrad_item, &j);
 }
