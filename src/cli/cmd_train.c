@@ -6,6 +6,29 @@
 #include "run/folder.h"
 #include "train/train.h"
 
+static void profile_row(const char *part, double s, double wall_s, double flop, struct cli *cli)
+{
+    struct js *row = js_object();
+    js_put_text(row, "part", part);
+    js_put_real(row, "s", s);
+    js_put_real(row, "share", s / wall_s);
+    js_put_real(row, "gflop_per_s", flop > 0 ? flop / s * 1e-9 : NAN);
+    out_row(cli->out, row);
+}
+
+/* The rest is what no operation of the backend takes: tokens, loss sums, and the clock itself. */
+static void print_profile(const struct pilot *p, struct cli *cli)
+{
+    double counted = 0, flop = 0;
+    for (int i = 0; i < N_PROFILE; i++) {
+        profile_row(p->part[i].name, p->part[i].s, p->wall_s, p->part[i].flop, cli);
+        counted += p->part[i].s;
+        flop += p->part[i].flop;
+    }
+    profile_row("rest", p->wall_s - counted, p->wall_s, 0, cli);
+    profile_row("all", p->wall_s, p->wall_s, flop, cli);
+}
+
 static enum st pilot(const struct train_conf *c, const struct train_env *env, struct cli *cli,
                      struct err *err)
 {
@@ -22,6 +45,8 @@ static enum st pilot(const struct train_conf *c, const struct train_env *env, st
     js_put_real(row, "flop_per_tok", p.flop_per_tok);
     js_put_text(row, "backend", p.backend);
     out_row(cli->out, row);
+    if (c->profile)
+        print_profile(&p, cli);
     return ST_OK;
 }
 
@@ -77,7 +102,7 @@ static enum st run(void *opts, struct cli *cli, int argc, char **argv, struct er
     struct train_plan *p;
     if (argc > 0)
         return err_set(err, ST_USAGE, "'%s' belongs to no option", argv[0]);
-    if (c->pilot)
+    if (c->pilot || c->profile)
         return pilot(c, &env, cli, err);
     if (!c->out && !c->dry_run)
         return err_set(err, ST_USAGE, "--out is missing");
@@ -105,13 +130,12 @@ static const char detail[] =
     "training tokens. The last lines on stdout are the results, one a budget.\n\n"
     "--dry-run prints steps, tokens, FLOP, memory and repetition without training. --pilot needs "
     "no data and prints the speed of some steps: train --pilot --params SIZE --vocab-size V "
-    "[--seq-len L --batch-tokens B].\n\n"
+    "[--seq-len L --batch-tokens B]. --profile does the same and then prints where the time of a "
+    "step went, part by part; gflop_per_s counts the multiplications that the shapes ask for.\n\n"
     "RUN holds run.json (what was asked and all settings), metrics.jsonl, a TensorBoard event "
-    "file, "
-    "checkpoint/ (a Hugging Face folder) and, last, result.json. With several --tokens there is "
-    "such a "
-    "folder for each of them, RUN/TOKENS; a folder never holds both. What was left open is chosen "
-    "once: a begun RUN keeps it, also under a newer program.";
+    "file, checkpoint/ (a Hugging Face folder) and, last, result.json. With several --tokens there "
+    "is such a folder for each of them, RUN/TOKENS; a folder never holds both. What was left open "
+    "is chosen once: a begun RUN keeps it, also under a newer program.";
 
 const struct command cmd_train = {
     .name = "train",

@@ -24,10 +24,10 @@ struct train_conf {
     double cooldown, weight_decay, beta1, beta2, grad_clip;
     double checkpoint_every;
     const char *arm, *kind, *run_id;
-    bool dry_run, pilot;
+    bool dry_run, pilot, profile;
 };
 extern const struct train_conf train_defaults;
-enum { N_TRAIN_FIELD = 34 };
+enum { N_TRAIN_FIELD = 35 };
 extern const struct field train_field[N_TRAIN_FIELD];
 
 /* Where and with what a run computes; may differ between two goes of one run. */

@@ -39,8 +39,8 @@ static enum st timed_step(struct model *m, uint32_t *tok, int micro, int n_micro
     return st;
 }
 
-static enum st measure(struct pilot *out, struct model *m, uint64_t batch_tokens, uint64_t seq_len,
-                       uint64_t seed, struct err *err)
+static enum st measure(struct pilot *out, struct model *m, struct backend *profiled,
+                       uint64_t batch_tokens, uint64_t seq_len, uint64_t seed, struct err *err)
 {
     uint64_t n_window = batch_tokens / seq_len;
     int micro = train_micro(n_window, seq_len), n_micro = (int)(n_window / (uint64_t)micro);
@@ -50,6 +50,8 @@ static enum st measure(struct pilot *out, struct model *m, uint64_t batch_tokens
     rng_init(&rng, seed, "train/pilot", 0);
     /* The first step allocates and touches its memory: not timed. */
     enum st st = timed_step(m, tok, micro, n_micro, (int)seq_len, 1, &rng, &warm_s, err);
+    if (profiled)
+        backend_profile_reset(profiled);
     uint64_t n = 0;
     while (st == ST_OK && n < MAX_STEPS && (n < MIN_STEPS || sum + warm_s < enough_s) &&
            !stop_asked()) {
@@ -59,6 +61,9 @@ static enum st measure(struct pilot *out, struct model *m, uint64_t batch_tokens
     if (st == ST_OK && n == 0)
         st = err_set(err, ST_INTERRUPTED, "interrupted");
     if (st == ST_OK) {
+        out->wall_s = sum;
+        if (profiled)
+            memcpy(out->part, backend_profile(profiled), sizeof out->part);
         qsort(took, n, sizeof *took, by_value);
         out->n_step = n;
         out->step_s = took[n / 2];
@@ -86,6 +91,8 @@ enum st train_pilot(struct pilot *out, const struct train_conf *conf, const stru
     enum st st = train_shape(&shape, conf, (int)conf->vocab_size, seq_len, err);
     if (st == ST_OK)
         st = backend_open(&b, env->backend, env->n_threads, train_precision(conf), err);
+    if (st == ST_OK && conf->profile)
+        b = backend_profiled(b);
     if (st == ST_OK)
         st = model_new(&m, &shape, b, err);
     if (st == ST_OK) {
@@ -94,7 +101,7 @@ enum st train_pilot(struct pilot *out, const struct train_conf *conf, const stru
         out->n_param_nonemb = model_n_param_nonemb(&shape);
         out->flop_per_tok = model_flop_per_tok(&shape, (int)seq_len);
         snprintf(out->backend, sizeof out->backend, "%s", backend_name(b));
-        st = measure(out, m, batch_tokens, seq_len, env->seed, err);
+        st = measure(out, m, conf->profile ? b : NULL, batch_tokens, seq_len, env->seed, err);
     }
     model_free(m);
     backend_close(b);

@@ -535,19 +535,10 @@ static struct js *domains_json(const struct train_plan *p)
 /* Is this setting told otherwise (by content, by digest), or nothing that a result depends on? */
 static bool is_aside(const char *name)
 {
-    static const char *const aside[] = { "out",
-                                         "run_id",
-                                         "arm",
-                                         "kind",
-                                         "data",
-                                         "eval",
-                                         "tokens",
-                                         "tokenizer",
-                                         "dry_run",
-                                         "pilot",
-                                         "shape",
-                                         "vocab_size",
-                                         "checkpoint_every" };
+    static const char *const aside[] = {
+        "out",       "run_id",  "arm",   "kind",    "data",  "eval",       "tokens",
+        "tokenizer", "dry_run", "pilot", "profile", "shape", "vocab_size", "checkpoint_every"
+    };
     for (size_t i = 0; i < N_OF(aside); i++)
         if (strcmp(aside[i], name) == 0)
             return true;

@@ -1,0 +1,40 @@
+/*
+ * backend/profile.h - where the time of a pass goes: a backend that counts the seconds of another's calls.
+ *
+ *     b = backend_profiled(b);                       takes the backend; closing closes both
+ *     ...                                            any calls, results as before
+ *     const struct profile_part *part = backend_profile(b);      N_PROFILE parts
+ *
+ * Only for backends whose calls run at once (cpu, ref): one that queues them would count as idle. Seconds are
+ * the caller's, threads that wait for each other included. FLOP are those that the shapes ask for: a causal
+ * product counts half, what an implementation computes again does not count.
+ *
+ * Threads: as the backend inside.
+ */
+#ifndef MIXLAW_BACKEND_PROFILE_H
+#define MIXLAW_BACKEND_PROFILE_H
+
+#include "backend/backend.h"
+
+enum profile_id {
+    PROFILE_PRODUCTS,  /* of the layers */
+    PROFILE_LOSS,      /* the head's products and the softmax between them */
+    PROFILE_ATTENTION, /* with rotation */
+    PROFILE_ELEMENTS,  /* norms, activations, biases, embedding */
+    PROFILE_OPTIMIZER,
+    PROFILE_LAYOUTS, /* weights made ready after a step */
+    PROFILE_COPIES,
+    N_PROFILE
+};
+
+struct profile_part {
+    const char *name;
+    double s, flop; /* flop 0: not counted */
+    uint64_t n_call;
+};
+
+struct backend *backend_profiled(struct backend *b);
+const struct profile_part *backend_profile(const struct backend *b); /* of backend_profiled */
+void backend_profile_reset(struct backend *b);
+
+#endif
