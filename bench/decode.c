@@ -1,7 +1,7 @@
 /*
  * bench/decode.c - generated tokens a second of whole requests: 256 prompt tokens and 128 new ones each.
  *
- *     decode_bench MODEL STREAMS TEXT.txt [PROMPTS.json]
+ *     decode_bench MODEL STREAMS TEXT.txt [PROMPTS.json [auto|fp32|int16|int8]]
  *
  * Prompts are consecutive pieces of the text; with PROMPTS.json they are written there as token ids, for
  * decode.py, which asks llama.cpp the same. Prints one JSON line with the best and all of three rounds.
@@ -54,10 +54,13 @@ int main(int argc, char **argv)
     struct strbuf text = { 0 };
     int n = argc > 2 ? atoi(argv[2]) : 0, n_prompt = 0;
     if (argc < 4 || n < 1 || n > MAX_STREAMS) {
-        fprintf(stderr, "usage: decode_bench MODEL STREAMS TEXT.txt [PROMPTS.json]\n");
+        fprintf(stderr, "usage: decode_bench MODEL STREAMS TEXT.txt "
+                        "[PROMPTS.json [auto|fp32|int16|int8]]\n");
         return 2;
     }
-    struct gen_conf conf = { .n_slots = n, .max_seq_len = 512 };
+    struct gen_conf conf = { .n_slots = n,
+                             .max_seq_len = 512,
+                             .precision = gen_precision_by_name(argc > 5 ? argv[5] : "auto") };
     if (file_read(argv[3], 1 << 24, &text, &err) < 0 || gen_open(&g, argv[1], &conf, &err) < 0) {
         fprintf(stderr, "%s\n", err.msg);
         return 1;
@@ -85,6 +88,7 @@ int main(int argc, char **argv)
     }
     js_put_text(row, "what", "decode: generated tokens/s of whole requests, prompts included");
     js_put_text(row, "kernels", gen_kernels(g));
+    js_put_text(row, "precision", argc > 5 ? argv[5] : "auto");
     js_put_whole(row, "streams", n);
     js_put_whole(row, "prompt_tokens", n_prompt);
     js_put_whole(row, "new_tokens_each", NEW);

@@ -128,15 +128,18 @@ const struct command cmd_model_inspect = {
 };
 
 struct sample_opts {
-    const char *prompt, *system, *prefill;
+    const char *prompt, *system, *prefill, *precision;
     bool raw;
     uint64_t max_tokens, n, top_k;
     double temperature, top_p, min_p, repetition_penalty;
     struct textlist stop;
 };
-static const struct sample_opts sample_defaults = {
-    .max_tokens = 128, .n = 1, .temperature = 0.7, .top_p = 0.95, .repetition_penalty = 1
-};
+static const struct sample_opts sample_defaults = { .precision = "auto",
+                                                    .max_tokens = 128,
+                                                    .n = 1,
+                                                    .temperature = 0.7,
+                                                    .top_p = 0.95,
+                                                    .repetition_penalty = 1 };
 
 #define AT(member) offsetof(struct sample_opts, member)
 /* The first three are sample's alone, see cmd_model_chat. */
@@ -206,6 +209,11 @@ static const struct field sample_field[] = {
       .offset = AT(repetition_penalty),
       .min = 0.01,
       .max = 100 },
+    { .name = "precision",
+      .kind = FIELD_CHOICE,
+      .choices = GEN_PRECISIONS,
+      .help = "of products; auto: int8 for quantised files, else fp32",
+      .offset = AT(precision) },
     { .name = "stop",
       .kind = FIELD_LIST,
       .unit = "TEXT...",
@@ -251,9 +259,11 @@ static struct js *result_row(const struct gen_result *r)
     return row;
 }
 
-static enum st open_model(struct gen **g, const struct cli *cli, const char *path, struct err *err)
+static enum st open_model(struct gen **g, const struct cli *cli, const char *path,
+                          const char *precision, struct err *err)
 {
-    struct gen_conf conf = { .n_threads = (int)cli->threads };
+    struct gen_conf conf = { .n_threads = (int)cli->threads,
+                             .precision = gen_precision_by_name(precision) };
     if (strcmp(cli->backend, "auto") != 0 && strcmp(cli->backend, "cpu") != 0)
         return err_set(err, ST_UNSUPPORTED, "generation on backend '%s', want auto or cpu",
                        cli->backend);
@@ -268,7 +278,7 @@ static enum st run_sample(void *opts, struct cli *cli, int argc, char **argv, st
     struct gen_result r;
     enum st st = one_model(argc, err);
     if (st == ST_OK)
-        st = open_model(&g, cli, argv[0], err);
+        st = open_model(&g, cli, argv[0], o->precision, err);
     if (st < 0)
         return st;
     double start = clock_s();
@@ -286,8 +296,9 @@ static enum st run_sample(void *opts, struct cli *cli, int argc, char **argv, st
         js_free(row[n_out]);
     free(row);
     if (st == ST_END && o->n > 1)
-        log_info("%llu tokens in %.1f s: %.0f tokens/s (%s kernels)", (unsigned long long)n_tok,
-                 clock_s() - start, (double)n_tok / (clock_s() - start), gen_kernels(g));
+        log_info("%llu tokens in %.1f s: %.0f tokens/s (%s kernels, %s)", (unsigned long long)n_tok,
+                 clock_s() - start, (double)n_tok / (clock_s() - start), gen_kernels(g),
+                 gen_precision(g));
     gen_close(g);
     return st < 0 ? st : ST_OK;
 }
@@ -313,7 +324,7 @@ static enum st run_chat(void *opts, struct cli *cli, int argc, char **argv, stru
     struct gen_result r;
     enum st st = one_model(argc, err);
     if (st == ST_OK)
-        st = open_model(&g, cli, argv[0], err);
+        st = open_model(&g, cli, argv[0], o->precision, err);
     if (st < 0)
         return st;
     char *line = NULL;

@@ -11,7 +11,7 @@
 #define AT(member) offsetof(struct synth_opts, member)
 
 struct synth_opts {
-    const char *recipe, *generator, *model, *out, *tokenizer, *like;
+    const char *recipe, *generator, *model, *out, *tokenizer, *like, *precision;
     struct textlist decontaminate;
     uint64_t max_docs, max_tokens, in_flight, docs;
     double max_cost, max_time, price_in, price_out, idle;
@@ -85,6 +85,11 @@ struct synth_opts {
           .offset = AT(in_flight),                                                                 \
           .min = 1,                                                                                \
           .max = 4096 },                                                                           \
+        { .name = "precision",                                                                     \
+          .kind = FIELD_CHOICE,                                                                    \
+          .choices = GEN_PRECISIONS,                                                               \
+          .help = "of a local model's products; auto: int8 for quantised files, else fp32",        \
+          .offset = AT(precision) },                                                               \
         { .name = "idle",                                                                          \
           .kind = FIELD_TIME,                                                                      \
           .unit = "T",                                                                             \
@@ -118,7 +123,7 @@ static const struct field pilot_field[] = { SYNTH_FIELDS,
                                               .min = 4,
                                               .max = 1e6 } };
 
-static const struct synth_opts defaults = { .docs = 32, .idle = 600 };
+static const struct synth_opts defaults = { .docs = 32, .idle = 600, .precision = "auto" };
 
 static enum st run_either(const struct synth_opts *o, struct cli *cli, int argc, char **argv,
                           bool pilot, struct err *err)
@@ -139,6 +144,7 @@ static enum st run_either(const struct synth_opts *o, struct cli *cli, int argc,
                                                   .key = generator_key(),
                                                   .n_threads = (int)cli->threads,
                                                   .n_in_flight = (int)o->in_flight,
+                                                  .precision = gen_precision_by_name(o->precision),
                                                   .idle_s = o->idle,
                                                   .seed = cli->seed },
                                          .out = o->out,

@@ -7,6 +7,7 @@
  */
 #include "model/generate.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,6 +114,16 @@ static void job_free(struct job *j)
 
 /* ---- Opening. ---- */
 
+enum gen_precision gen_precision_by_name(const char *name)
+{
+    static const char *const known[] = { "auto", "fp32", "int16", "int8" };
+    for (int i = 0; i < (int)N_OF(known); i++)
+        if (strcmp(name, known[i]) == 0)
+            return (enum gen_precision)i;
+    assert(!"one of GEN_PRECISIONS");
+    return GEN_AUTO;
+}
+
 static void add_stop_id(struct gen *g, int64_t id)
 {
     if (id < 0 || id >= g->n_vocab || g->n_stop_id == MAX_STOP_IDS)
@@ -189,7 +200,8 @@ static void make_room(struct gen *g, const struct gen_conf *c)
     g->max_rows = 2 * g->n_slots > ROWS ? 2 * g->n_slots : ROWS;
     g->max_logits = g->n_slots > SLOTS ? g->n_slots : SLOTS;
     g->pool = pool_new(c->n_threads > 0 ? c->n_threads : cpu_count());
-    g->infer = infer_new(g->w, g->kernels, g->pool, g->max_seq_len, g->max_rows, g->max_logits);
+    g->infer = infer_new(g->w, g->kernels, g->pool, c->precision, g->max_seq_len, g->max_rows,
+                         g->max_logits);
     int n_block = (g->max_seq_len + KV_BLOCK - 1) / KV_BLOCK;
     g->cache = kvcache_new(infer_block_elem(g->infer), (g->n_slots + 1) * n_block + SPARE_BLOCKS);
     g->active = xcalloc((size_t)g->n_slots, sizeof *g->active);
@@ -465,6 +477,12 @@ const struct tok *gen_tok(const struct gen *g)
 const char *gen_kernels(const struct gen *g)
 {
     return g->kernels->name;
+}
+
+const char *gen_precision(const struct gen *g)
+{
+    int bits = infer_row_bits(g->infer);
+    return bits == 0 ? "fp32" : bits == 8 ? "int8" : "int16";
 }
 
 int gen_vocab_size(const struct gen *g)

@@ -21,10 +21,24 @@
 #include "base/hash.h"
 #include "tok/tok.h"
 
+/* What products are made of. Quantised files (Q4_0, Q4_1, Q5_0, Q5_1, Q8_0) hold small integers: multiplied as such by
+ * activations rounded to 16 bits they give what floats give (4 digits more than bf16), rounded to 8 bits what llama.cpp
+ * gives. docs/BENCHMARKS.md has speed and loss in quality. */
+enum gen_precision {
+    GEN_AUTO, /* as GEN_INT8 where the file holds such integers and the processor gains; else floats */
+    GEN_FP32,  /* all weights unpacked to floats */
+    GEN_INT16, /* activations of 16 bits; weights of other types are rounded to 8 bits */
+    GEN_INT8   /* activations of 8 bits where weights have 4, else 16 */
+};
+
+#define GEN_PRECISIONS "auto|fp32|int16|int8" /* their names, in this order */
+enum gen_precision gen_precision_by_name(const char *name);
+
 struct gen_conf {
     int n_threads;   /* 0: what the process may use */
     int n_slots;     /* requests decoded at once; 0: 32 */
     int max_seq_len; /* prompt + new tokens a request; 0: the model's limit, at most 2048 */
+    enum gen_precision precision;
 };
 
 struct sampling {
@@ -69,8 +83,9 @@ MUST_USE enum st gen_next(struct gen *g, struct gen_result *r, struct err *err);
 size_t gen_n_waiting(const struct gen *g);     /* submitted and not returned */
 struct digest gen_digest(const struct gen *g); /* of the model file: goes into ledgers */
 const struct tok *gen_tok(const struct gen *g);
-const char *gen_kernels(const struct gen *g); /* "avx2" */
-int gen_vocab_size(const struct gen *g);      /* of the model: logits a position */
+const char *gen_kernels(const struct gen *g);   /* "avx2" */
+const char *gen_precision(const struct gen *g); /* "fp32", "int8": what GEN_AUTO chose */
+int gen_vocab_size(const struct gen *g);        /* of the model: logits a position */
 
 /* Prompt tokens' next-token log-probabilities for parity tests: logits [n_tok, vocab] after each token. */
 MUST_USE enum st gen_logits(struct gen *g, const uint32_t *tok, int n_tok, float *logits,

@@ -26,7 +26,7 @@ static float from_bits(uint32_t u)
     return f;
 }
 
-static float f16_at(const uint8_t *p)
+float gguf_half(const uint8_t *p)
 {
     uint16_t h = u16_at(p);
     uint32_t sign = (uint32_t)(h & 0x8000) << 16, e = (h >> 10) & 31, m = h & 0x3ff;
@@ -40,7 +40,7 @@ static float f16_at(const uint8_t *p)
 static void row_q4_0(float *out, const uint8_t *p, uint64_t n)
 {
     for (; n; n -= QK, out += QK, p += 18) {
-        float d = f16_at(p);
+        float d = gguf_half(p);
         for (int j = 0; j < 16; j++) {
             out[j] = (float)((p[2 + j] & 15) - 8) * d;
             out[j + 16] = (float)((p[2 + j] >> 4) - 8) * d;
@@ -51,7 +51,7 @@ static void row_q4_0(float *out, const uint8_t *p, uint64_t n)
 static void row_q4_1(float *out, const uint8_t *p, uint64_t n)
 {
     for (; n; n -= QK, out += QK, p += 20) {
-        float d = f16_at(p), m = f16_at(p + 2);
+        float d = gguf_half(p), m = gguf_half(p + 2);
         for (int j = 0; j < 16; j++) {
             out[j] = (float)(p[4 + j] & 15) * d + m;
             out[j + 16] = (float)(p[4 + j] >> 4) * d + m;
@@ -62,7 +62,7 @@ static void row_q4_1(float *out, const uint8_t *p, uint64_t n)
 static void row_q5_0(float *out, const uint8_t *p, uint64_t n)
 {
     for (; n; n -= QK, out += QK, p += 22) {
-        float d = f16_at(p);
+        float d = gguf_half(p);
         uint32_t high = u32_at(p + 2);
         for (int j = 0; j < 16; j++) {
             int lo = (p[6 + j] & 15) | (int)(high >> j & 1) << 4;
@@ -76,7 +76,7 @@ static void row_q5_0(float *out, const uint8_t *p, uint64_t n)
 static void row_q5_1(float *out, const uint8_t *p, uint64_t n)
 {
     for (; n; n -= QK, out += QK, p += 24) {
-        float d = f16_at(p), m = f16_at(p + 2);
+        float d = gguf_half(p), m = gguf_half(p + 2);
         uint32_t high = u32_at(p + 4);
         for (int j = 0; j < 16; j++) {
             int lo = (p[8 + j] & 15) | (int)(high >> j & 1) << 4;
@@ -90,7 +90,7 @@ static void row_q5_1(float *out, const uint8_t *p, uint64_t n)
 static void row_q8_0(float *out, const uint8_t *p, uint64_t n)
 {
     for (; n; n -= QK, out += QK, p += 34) {
-        float d = f16_at(p);
+        float d = gguf_half(p);
         for (int j = 0; j < QK; j++)
             out[j] = (float)(int8_t)p[2 + j] * d;
     }
@@ -171,7 +171,7 @@ void gguf_row(float *out, const struct gguf_tensor *t, uint64_t i)
         break;
     case GGUF_F16:
         for (uint64_t k = 0; k < n; k++)
-            out[k] = f16_at(p + 2 * k);
+            out[k] = gguf_half(p + 2 * k);
         break;
     case GGUF_BF16:
         for (uint64_t k = 0; k < n; k++)

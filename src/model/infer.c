@@ -14,13 +14,12 @@ _Static_assert((int)KV_BLOCK == (int)DECODE_BLOCK, "the cache and the kernels ag
 
 enum {
     ROWS_AN_ITEM = 8,    /* of element-wise work */
-    PANELS_AN_ITEM = 4,  /* of a product */
     TOKENS_AN_ITEM = 16, /* of attention */
     MAX_GROUP = 8        /* query rows a call of attend(), whatever the kernels */
 };
 
 struct layer {
-    struct decode_packed qkv, o, gate_up, down;
+    struct matrix qkv, o, gate_up, down;
     float *norm_attn, *norm_ffn;
     float *qkv_bias, *o_bias; /* or NULL */
 };
@@ -33,8 +32,9 @@ struct infer {
     const struct weights *w;
     const struct decode_kernels *k;
     struct pool *pool;
+    struct matrix_tools tools;
     struct layer *layer;
-    struct decode_packed head;
+    struct matrix head;
     float *norm;
     float *cos, *sin; /* [max_seq_len, d_head / 2] */
     int max_seq_len, max_rows, max_logits;
@@ -49,65 +49,6 @@ struct infer {
     const struct infer_row *row;
     int n_row, l;
 };
-
-/* ---- Loading: rows of weights into panels. ---- */
-
-struct pack_job {
-    struct infer *f;
-    struct decode_packed *to;
-    const struct weight *from[3]; /* one above the other; gate and up when gated */
-    int pad_from, pad_to; /* inputs come in heads of pad_from, each padded to pad_to; 0: not */
-};
-
-/* Row i of the stacked weights, its inputs padded. */
-static void pack_row(const struct pack_job *j, int i, float *out)
-{
-    int s = 0;
-    while (i >= j->from[s]->n_row)
-        i -= j->from[s++]->n_row;
-    weight_row(out, j->from[s], i);
-    if (!j->pad_from || j->pad_from == j->pad_to)
-        return;
-    for (int head = j->from[s]->n_col / j->pad_from - 1; head >= 0; head--) {
-        memmove(out + head * j->pad_to, out + head * j->pad_from,
-                (size_t)j->pad_from * sizeof *out);
-        memset(out + head * j->pad_to + j->pad_from, 0,
-               (size_t)(j->pad_to - j->pad_from) * sizeof *out);
-    }
-}
-
-static void pack_panel(void *job, size_t item, int thread)
-{
-    const struct pack_job *j = job;
-    (void)thread;
-    int n_col = j->f->k->n_col, p = (int)item;
-    float *buf = xcalloc((size_t)n_col * (size_t)j->to->n_in, sizeof *buf);
-    const float *rows[64] = { NULL };
-    assert(n_col <= (int)N_OF(rows));
-    for (int c = 0; c < n_col; c++) {
-        float *row = buf + (size_t)c * (size_t)j->to->n_in;
-        if (j->to->gated) {
-            int half = n_col / 2, i = p * half + c % half;
-            if (i >= j->to->n_out)
-                continue;
-            weight_row(row, j->from[c >= half], i);
-        } else {
-            if (p * n_col + c >= j->to->n_out)
-                continue;
-            pack_row(j, p * n_col + c, row);
-        }
-        rows[c] = row;
-    }
-    decode_packed_fill(j->to, j->f->k, p, rows);
-    free(buf);
-}
-
-static void pack(struct pack_job *j, int n_in, int n_out)
-{
-    bool gated = j->to->gated;
-    decode_packed_init(j->to, j->f->k, n_in, n_out, gated);
-    pool_run(j->f->pool, (size_t)j->to->n_panel, pack_panel, j);
-}
 
 static float *vector(const struct weight *w)
 {
@@ -128,21 +69,31 @@ static float *joined(const struct weight *const *w, int n)
     return v;
 }
 
+static void load(struct infer *f, struct matrix *to, struct matrix_source from)
+{
+    matrix_load(to, &f->tools, &from);
+}
+
 static void load_layer(struct infer *f, struct layer *to, const struct weights_layer *from)
 {
     const struct model_conf *c = &f->w->conf;
     int n_qkv = (c->n_head + 2 * c->n_kv_head) * c->d_head;
-    pack(&(struct pack_job){ .f = f, .to = &to->qkv, .from = { &from->q, &from->k, &from->v } },
-         c->d_model, n_qkv);
-    pack(
-        &(struct pack_job){
-            .f = f, .to = &to->o, .from = { &from->o }, .pad_from = c->d_head, .pad_to = f->d_pad },
-        c->n_head * f->d_pad, c->d_model);
-    to->gate_up.gated = 1;
-    pack(&(struct pack_job){ .f = f, .to = &to->gate_up, .from = { &from->gate, &from->up } },
-         c->d_model, c->d_ff);
-    pack(&(struct pack_job){ .f = f, .to = &to->down, .from = { &from->down } }, c->d_ff,
-         c->d_model);
+    load(f, &to->qkv,
+         (struct matrix_source){
+             .from = { &from->q, &from->k, &from->v }, .n_in = c->d_model, .n_out = n_qkv });
+    load(f, &to->o,
+         (struct matrix_source){ .from = { &from->o },
+                                 .n_in = c->n_head * f->d_pad,
+                                 .n_out = c->d_model,
+                                 .pad_from = c->d_head,
+                                 .pad_to = f->d_pad });
+    load(f, &to->gate_up,
+         (struct matrix_source){ .from = { &from->gate, &from->up },
+                                 .n_in = c->d_model,
+                                 .n_out = c->d_ff,
+                                 .gated = true });
+    load(f, &to->down,
+         (struct matrix_source){ .from = { &from->down }, .n_in = c->d_ff, .n_out = c->d_model });
     to->norm_attn = vector(&from->norm_attn);
     to->norm_ffn = vector(&from->norm_ffn);
     to->qkv_bias =
@@ -173,7 +124,7 @@ static float *floats(int rows, int cols)
 }
 
 struct infer *infer_new(const struct weights *w, const struct decode_kernels *k, struct pool *pool,
-                        int max_seq_len, int max_rows, int max_logits)
+                        enum gen_precision precision, int max_seq_len, int max_rows, int max_logits)
 {
     const struct model_conf *c = &w->conf;
     struct infer *f = NEW(struct infer);
@@ -185,11 +136,16 @@ struct infer *infer_new(const struct weights *w, const struct decode_kernels *k,
                          .max_logits = max_logits,
                          .d_pad = (c->d_head + DECODE_BLOCK - 1) / DECODE_BLOCK * DECODE_BLOCK };
     assert(f->k->n_attn_rows <= MAX_GROUP);
+    int max_in = c->n_head * f->d_pad > c->d_ff ? c->n_head * f->d_pad : c->d_ff;
+    matrix_tools_init(&f->tools, k, pool, precision, max_rows,
+                      max_in > c->d_model ? max_in : c->d_model);
     f->layer = NEW_ARRAY(struct layer, (size_t)c->n_layer);
     for (int l = 0; l < c->n_layer; l++)
         load_layer(f, &f->layer[l], &w->layer[l]);
-    pack(&(struct pack_job){ .f = f, .to = &f->head, .from = { c->tied ? &w->embed : &w->head } },
-         c->d_model, c->vocab_size);
+    load(f, &f->head,
+         (struct matrix_source){ .from = { c->tied ? &w->embed : &w->head },
+                                 .n_in = c->d_model,
+                                 .n_out = c->vocab_size });
     f->norm = vector(&w->norm);
     make_rotations(f);
     f->x = floats(max_rows, c->d_model);
@@ -211,17 +167,18 @@ void infer_free(struct infer *f)
     if (!f)
         return;
     for (int l = 0; l < f->w->conf.n_layer; l++) {
-        decode_packed_release(&f->layer[l].qkv);
-        decode_packed_release(&f->layer[l].o);
-        decode_packed_release(&f->layer[l].gate_up);
-        decode_packed_release(&f->layer[l].down);
+        matrix_release(&f->layer[l].qkv);
+        matrix_release(&f->layer[l].o);
+        matrix_release(&f->layer[l].gate_up);
+        matrix_release(&f->layer[l].down);
         free(f->layer[l].norm_attn);
         free(f->layer[l].norm_ffn);
         free(f->layer[l].qkv_bias);
         free(f->layer[l].o_bias);
     }
     free(f->layer);
-    decode_packed_release(&f->head);
+    matrix_release(&f->head);
+    matrix_tools_release(&f->tools);
     free(f->norm);
     free(f->cos);
     free(f->sin);
@@ -239,6 +196,11 @@ void infer_free(struct infer *f)
     free(f);
 }
 
+int infer_row_bits(const struct infer *f)
+{
+    return f->layer[0].gate_up.row_bits;
+}
+
 size_t infer_block_elem(const struct infer *f)
 {
     return (size_t)f->w->conf.n_layer * (size_t)f->w->conf.n_kv_head * 2 * (size_t)f->d_pad *
@@ -247,30 +209,10 @@ size_t infer_block_elem(const struct infer *f)
 
 /* ---- The layers. ---- */
 
-struct product_job {
-    const struct decode_kernels *k;
-    const struct decode_packed *w;
-    const float *x;
-    float *y;
-    int n_row;
-    size_t ldy;
-    enum decode_end end;
-};
-
-static void product_item(void *job, size_t item, int thread)
+static void product(struct infer *f, const struct matrix *w, const float *x, int n_row, float *y,
+                    enum decode_end end)
 {
-    const struct product_job *j = job;
-    (void)thread;
-    int first = (int)item * PANELS_AN_ITEM, n = j->w->n_panel - first;
-    j->k->product(j->w, first, n < PANELS_AN_ITEM ? n : PANELS_AN_ITEM, j->x, (size_t)j->w->n_in,
-                  j->n_row, j->y, j->ldy, j->end);
-}
-
-static void product(struct infer *f, const struct decode_packed *w, const float *x, int n_row,
-                    float *y, enum decode_end end)
-{
-    struct product_job j = { f->k, w, x, y, n_row, (size_t)w->n_out, end };
-    pool_run(f->pool, (size_t)(w->n_panel + PANELS_AN_ITEM - 1) / PANELS_AN_ITEM, product_item, &j);
+    matrix_product(&f->tools, w, x, n_row, y, end);
 }
 
 static void add(float *x, const float *y, int n)

@@ -13,6 +13,7 @@
 
 #include "backend/cpu/decode.h"
 #include "base/pool.h"
+#include "model/matrix.h"
 #include "model/weights.h"
 
 struct infer_row {
@@ -26,8 +27,10 @@ struct infer;
 
 /* Keeps w (for embedding rows), k and pool. max_rows: rows a call; max_logits: of them with logits. */
 struct infer *infer_new(const struct weights *w, const struct decode_kernels *k, struct pool *pool,
-                        int max_seq_len, int max_rows, int max_logits);
+                        enum gen_precision precision, int max_seq_len, int max_rows,
+                        int max_logits);
 void infer_free(struct infer *f);               /* NULL is fine */
+int infer_row_bits(const struct infer *f);      /* of activations in the first layer; 0: floats */
 size_t infer_block_elem(const struct infer *f); /* halves a block of the cache has */
 
 /* Returns logits [number of rows that want them][vocab_size], in row order, valid until the next call. */

@@ -22,14 +22,15 @@
 #include "synth/ledger.h"
 
 struct generator_conf {
-    const char *model; /* a server's model; NULL: its first */
-    const char *key;   /* a server's key, never shown; NULL: none */
-    int n_threads;     /* of the local engine */
-    int n_in_flight;   /* requests at once; 0: what suits the generator */
-    int max_seq_len;   /* of the local engine, prompt and answer; 0: its own limit */
-    double idle_s;     /* a server that says nothing for so long has failed; 0: 600 */
-    double backoff_s;  /* first pause before a request is tried again; 0: 0.5 */
-    uint64_t seed;     /* of the pauses' jitter */
+    const char *model;            /* a server's model; NULL: its first */
+    const char *key;              /* a server's key, never shown; NULL: none */
+    int n_threads;                /* of the local engine */
+    int n_in_flight;              /* requests at once; 0: what suits the generator */
+    int max_seq_len;              /* of the local engine, prompt and answer; 0: its own limit */
+    enum gen_precision precision; /* of the local engine's products */
+    double idle_s;                /* a server that says nothing for so long has failed; 0: 600 */
+    double backoff_s;             /* first pause before a request is tried again; 0: 0.5 */
+    uint64_t seed;                /* of the pauses' jitter */
 };
 
 struct generation {

@@ -27,7 +27,8 @@ static enum st local_open(void **state, const char *where, const struct generato
     struct local *l = NEW(struct local);
     struct gen_conf c = { .n_threads = conf->n_threads,
                           .n_slots = conf->n_in_flight,
-                          .max_seq_len = conf->max_seq_len };
+                          .max_seq_len = conf->max_seq_len,
+                          .precision = conf->precision };
     l->path = xstrdup(where);
     l->n_room = conf->n_in_flight ? 2 * (size_t)conf->n_in_flight : 64;
     enum st st = gen_open(&l->gen, where, &c, err);
@@ -76,6 +77,7 @@ static struct js *local_about(const void *state)
     const struct local *l = state;
     struct js *v = js_object();
     js_put_text(v, "model", path_base(l->path));
+    js_put_text(v, "precision", gen_precision(l->gen));
     return v;
 }
 

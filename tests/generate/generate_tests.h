@@ -11,6 +11,10 @@
 void test_products(void);
 void test_attention(void);
 void test_row_kernels(void);
+/* Quantised weights. */
+void test_quant_products(void);
+void test_quant_extremes(void);
+void test_codes(void);
 /* Weights. */
 void test_rows(void);
 void test_tiny_logits(void);

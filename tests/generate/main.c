@@ -49,11 +49,12 @@ static int write_logits(char **argv)
 int main(int argc, char **argv)
 {
     static const struct check_test test[] = {
-        TEST(test_products),     TEST(test_attention),        TEST(test_row_kernels),
-        TEST(test_rows),         TEST(test_tiny_logits),      TEST(test_folder_logits),
-        TEST(test_bad_models),   TEST(test_sampling),         TEST(test_chat),
-        TEST(test_neighbours),   TEST(test_shared_prefix),    TEST(test_ends),
-        TEST(test_model_parity), TEST(test_model_neighbours),
+        TEST(test_products),       TEST(test_attention),        TEST(test_row_kernels),
+        TEST(test_quant_products), TEST(test_quant_extremes),   TEST(test_codes),
+        TEST(test_rows),           TEST(test_tiny_logits),      TEST(test_folder_logits),
+        TEST(test_bad_models),     TEST(test_sampling),         TEST(test_chat),
+        TEST(test_neighbours),     TEST(test_shared_prefix),    TEST(test_ends),
+        TEST(test_model_parity),   TEST(test_model_neighbours),
     };
     if (argc == 5 && strcmp(argv[1], "logits") == 0)
         return write_logits(argv + 2);

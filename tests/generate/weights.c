@@ -108,7 +108,7 @@ static void folder_logits(const char *dir)
     memcpy(tok, tokens->data, tokens->n * sizeof *tok);
     NEED(safetensors_read(logits, want) && (int)logits->dim[2] == vocab, "%s", path);
     struct pool *pool = pool_new(2);
-    struct infer *f = infer_new(w, k, pool, n, n, n);
+    struct infer *f = infer_new(w, k, pool, GEN_FP32, n, n, n);
     struct kvcache *cache = kvcache_new(infer_block_elem(f), 8);
     struct kv_seq seq;
     struct infer_row *row = NEW_ARRAY(struct infer_row, (size_t)n);

@@ -7,6 +7,7 @@
  */
 #include "backend/cpu/decode.h"
 
+#include "backend/cpu/decode_end.h"
 #include "backend/cpu/vec.h"
 #include "base/attr.h"
 
@@ -76,28 +77,6 @@ static inline void v_store_f16(uint16_t *p, vf a)
         p[i] = float_to_f16(a.f[i]);
 }
 #endif
-
-static ALWAYS_INLINE void store_end(float *y, vf a, vf b, int n, enum decode_end end)
-{
-    if (end == DECODE_SWIGLU) {
-        vf one = v_set1(1);
-        a = v_mul(v_div(a, v_add(one, v_exp(v_sub(v_set1(0), a)))), b);
-        if (n >= VW)
-            v_store(y, a);
-        else
-            v_store_n(y, a, n);
-        return;
-    }
-    int n_a = n < VW ? n : VW, n_b = n - n_a < VW ? n - n_a : VW;
-    if (end == DECODE_ADD) {
-        a = v_add(a, v_load_n(y, n_a));
-        if (n_b > 0)
-            b = v_add(b, v_load_n(y + VW, n_b));
-    }
-    v_store_n(y, a, n_a);
-    if (n_b > 0)
-        v_store_n(y + VW, b, n_b);
-}
 
 struct ahead { /* memory that will be needed next, fetched while this tile is computed */
     const float *at;
