@@ -17,10 +17,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/rng.h"
-#include "model/chat.h"
-#include "model/infer.h"
-#include "model/kvcache.h"
-#include "model/sample.h"
+#include "model/gen.h"
 #include "model/weights.h"
 
 enum {
@@ -29,7 +26,6 @@ enum {
     SEQ_LEN = 2048,    /* by default; the model's limit when that is lower */
     ROWS = 256,        /* a step; more when there are more slots */
     SPARE_BLOCKS = 64, /* of the cache, for prefixes whose users have gone */
-    MAX_STOP_IDS = 8,
     MAX_TEMPLATE = 1 << 20
 };
 
@@ -51,32 +47,6 @@ struct job {
     char *problem;
     double start_s, wall_s;
     struct job *next;
-};
-
-struct job_list {
-    struct job *first, **last;
-    size_t n;
-};
-
-struct gen {
-    struct weights *w;
-    struct tok *tok;
-    struct chat chat;
-    struct pool *pool;
-    const struct decode_kernels *kernels;
-    struct infer *infer;
-    struct kvcache *cache;
-    int n_slots, max_seq_len, max_rows, max_logits, n_vocab;
-    uint32_t stop_id[MAX_STOP_IDS];
-    int n_stop_id;
-    struct job_list queue, done;
-    struct job **active; /* in the order of admission */
-    int n_active;
-    struct infer_row *row;
-    struct job **sampling;          /* whose logits are the i-th */
-    struct sample_scratch *scratch; /* a thread's */
-    float *logits;
-    struct job *returned; /* its text is the caller's until the next call */
 };
 
 static void list_add(struct job_list *l, struct job *j)
@@ -126,7 +96,7 @@ enum gen_precision gen_precision_by_name(const char *name)
 
 static void add_stop_id(struct gen *g, int64_t id)
 {
-    if (id < 0 || id >= g->n_vocab || g->n_stop_id == MAX_STOP_IDS)
+    if (id < 0 || id >= g->n_vocab || g->n_stop_id == GEN_MAX_STOP_IDS)
         return;
     for (int i = 0; i < g->n_stop_id; i++)
         if (g->stop_id[i] == (uint32_t)id)
@@ -488,27 +458,4 @@ const char *gen_precision(const struct gen *g)
 int gen_vocab_size(const struct gen *g)
 {
     return g->w->conf.vocab_size;
-}
-
-enum st gen_logits(struct gen *g, const uint32_t *tok, int n_tok, float *logits, struct err *err)
-{
-    struct kv_seq seq;
-    int n_have, vocab = g->w->conf.vocab_size;
-    if (n_tok < 1 || n_tok > g->max_seq_len)
-        return err_set(err, ST_USAGE, "%d tokens, want 1 to %d", n_tok, g->max_seq_len);
-    for (int i = 0; i < n_tok; i++)
-        if (tok[i] >= (uint32_t)vocab)
-            return err_set(err, ST_USAGE, "token %u, the model has %d", tok[i], vocab);
-    if (!kv_seq_open(g->cache, &seq, tok, 0, n_tok, &n_have))
-        return err_set(err, ST_LIMIT, "no room in the cache");
-    for (int pos = 0; pos < n_tok;) {
-        int n = n_tok - pos < g->max_logits ? n_tok - pos : g->max_logits;
-        for (int i = 0; i < n; i++)
-            g->row[i] = (struct infer_row){ tok[pos + i], pos + i, seq.data, true };
-        memcpy(logits + (size_t)pos * (size_t)vocab, infer_forward(g->infer, g->row, n),
-               (size_t)n * (size_t)vocab * sizeof *logits);
-        pos += n;
-    }
-    kv_seq_close(g->cache, &seq);
-    return ST_OK;
 }

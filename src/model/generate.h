@@ -87,6 +87,18 @@ const char *gen_kernels(const struct gen *g);   /* "avx2" */
 const char *gen_precision(const struct gen *g); /* "fp32", "int8": what GEN_AUTO chose */
 int gen_vocab_size(const struct gen *g);        /* of the model: logits a position */
 
+/* Log-probabilities, in nats, of given text: for evaluation, multiple choice, filters and edits. Many texts share each
+ * pass through the model, however long each is; beginnings that are alike are computed once. A text's numbers do
+ * not depend on its neighbours nor on the number of threads. No request may be open.
+ * ST_LIMIT: longer than gen_max_text(); ST_USAGE: nothing to score, or a token that the model lacks. */
+struct gen_text {
+    const uint32_t *tok;
+    int n_tok, from; /* tokens [from, n_tok) are scored, from >= 1: each given all before it */
+    float *logp;     /* [n_tok - from], written */
+};
+MUST_USE enum st gen_logprobs(struct gen *g, struct gen_text *text, size_t n_text, struct err *err);
+int gen_max_text(const struct gen *g); /* tokens of a text at most */
+
 /* Prompt tokens' next-token log-probabilities for parity tests: logits [n_tok, vocab] after each token. */
 MUST_USE enum st gen_logits(struct gen *g, const uint32_t *tok, int n_tok, float *logits,
                             struct err *err);

@@ -47,7 +47,7 @@ struct infer {
 
     /* The call under way. */
     const struct infer_row *row;
-    int n_row, l;
+    int n_row, l, n_wanted;
 };
 
 static float *vector(const struct weight *w)
@@ -346,11 +346,10 @@ static int gather(struct infer *f)
             memmove(f->x + (size_t)n * d, f->x + (size_t)r * d, d * sizeof *f->x);
             n++;
         }
-    assert(n <= f->max_logits);
     return n;
 }
 
-float *infer_forward(struct infer *f, const struct infer_row *row, int n_row)
+int infer_layers(struct infer *f, const struct infer_row *row, int n_row)
 {
     assert(n_row > 0 && n_row <= f->max_rows);
     size_t n_item = (size_t)(n_row + ROWS_AN_ITEM - 1) / ROWS_AN_ITEM;
@@ -368,10 +367,22 @@ float *infer_forward(struct infer *f, const struct infer_row *row, int n_row)
         product(f, &l->gate_up, f->h, n_row, f->act, DECODE_SWIGLU);
         product(f, &l->down, f->act, n_row, f->x, DECODE_ADD);
     }
-    int n = gather(f);
-    if (n > 0) {
-        norm(f, f->norm, NULL, n, false);
-        product(f, &f->head, f->h, n, f->logits, DECODE_STORE);
-    }
+    f->n_wanted = gather(f);
+    if (f->n_wanted > 0)
+        norm(f, f->norm, NULL, f->n_wanted, false);
+    return f->n_wanted;
+}
+
+float *infer_logits(struct infer *f, int first, int n)
+{
+    assert(first >= 0 && n > 0 && n <= f->max_logits && first + n <= f->n_wanted);
+    product(f, &f->head, f->h + (size_t)first * (size_t)f->w->conf.d_model, n, f->logits,
+            DECODE_STORE);
     return f->logits;
+}
+
+float *infer_forward(struct infer *f, const struct infer_row *row, int n_row)
+{
+    int n = infer_layers(f, row, n_row);
+    return n > 0 ? infer_logits(f, 0, n) : f->logits;
 }

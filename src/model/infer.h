@@ -33,7 +33,12 @@ void infer_free(struct infer *f);               /* NULL is fine */
 int infer_row_bits(const struct infer *f);      /* of activations in the first layer; 0: floats */
 size_t infer_block_elem(const struct infer *f); /* halves a block of the cache has */
 
-/* Returns logits [number of rows that want them][vocab_size], in row order, valid until the next call. */
+/* All layers and the last norm; returns how many rows want logits. Then their logits in parts, [n][vocab_size] valid
+ * until the next call: of the wanted rows [first, first + n), n <= max_logits. */
+int infer_layers(struct infer *f, const struct infer_row *row, int n_row);
+float *infer_logits(struct infer *f, int first, int n);
+
+/* Both at once, for at most max_logits wanted rows. Returns logits [number of rows that want them][vocab_size], in row order, valid until the next call. */
 float *infer_forward(struct infer *f, const struct infer_row *row, int n_row);
 
 #endif

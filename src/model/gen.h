@@ -1,0 +1,42 @@
+/*
+ * model/gen.h - what a generator consists of; for generate.c (new text) and logprob.c (given text).
+ */
+#ifndef MIXLAW_MODEL_GEN_H
+#define MIXLAW_MODEL_GEN_H
+
+#include "model/chat.h"
+#include "model/generate.h"
+#include "model/infer.h"
+#include "model/kvcache.h"
+#include "model/sample.h"
+
+enum { GEN_MAX_STOP_IDS = 8 };
+
+struct job;
+struct job_list {
+    struct job *first, **last;
+    size_t n;
+};
+
+struct gen {
+    struct weights *w;
+    struct tok *tok;
+    struct chat chat;
+    struct pool *pool;
+    const struct decode_kernels *kernels;
+    struct infer *infer;
+    struct kvcache *cache;
+    int n_slots, max_seq_len, max_rows, max_logits, n_vocab;
+    uint32_t stop_id[GEN_MAX_STOP_IDS];
+    int n_stop_id;
+    struct job_list queue, done;
+    struct job **active; /* in the order of admission */
+    int n_active;
+    struct infer_row *row;
+    struct job **sampling;          /* whose logits are the i-th */
+    struct sample_scratch *scratch; /* a thread's */
+    float *logits;
+    struct job *returned; /* its text is the caller's until the next call */
+};
+
+#endif
