@@ -1,6 +1,7 @@
 /* eval/domain.c - see domain.h. */
 #include "eval/domain.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,6 +144,29 @@ void eval_domain_release(struct eval_domain *d)
     free(d->tok);
     free(d->n_bytes);
     *d = (struct eval_domain){ 0 };
+}
+
+void eval_domain_stride(struct eval_domain *d, int stride)
+{
+    size_t len = (size_t)d->seq_len, step = (size_t)stride, n = d->n_window * len;
+    assert(stride >= 1 && stride <= d->seq_len);
+    size_t n_window = 1 + (n - len + step - 1) / step;
+    uint32_t *tok = NEW_ARRAY(uint32_t, n_window * (len + 1));
+    uint16_t *n_bytes = NEW_ARRAY(uint16_t, n_window * len);
+    for (size_t w = 0; w < n_window; w++)
+        for (size_t i = 0; i <= len; i++) {
+            size_t at = w * step + i < n ? w * step + i : n;
+            tok[w * (len + 1) + i] =
+                at == 0 ? d->tok[0] : d->tok[(at - 1) / len * (len + 1) + (at - 1) % len + 1];
+            bool fresh = i > 0 && (w == 0 || i > len - step) && w * step + i <= n;
+            if (fresh)
+                n_bytes[w * len + i - 1] = d->n_bytes[at - 1];
+        }
+    free(d->tok);
+    free(d->n_bytes);
+    d->tok = tok;
+    d->n_bytes = n_bytes;
+    d->n_window = n_window;
 }
 
 enum st eval_check_tokenizer(const struct js *manifest, const char *prefix, const struct tok *tok,

@@ -53,6 +53,10 @@ MUST_USE enum st eval_texts_domain(const struct eval_texts *t, struct eval_domai
                                    struct err *err);
 void eval_texts_free(struct eval_texts *t); /* NULL is fine */
 
+/* Cuts the same text anew, into windows of the same length that begin every `stride` tokens, 1 <= stride <= seq_len: a
+ * window after the first scores its last `stride` tokens only, so each has at least seq_len - stride before it. */
+void eval_domain_stride(struct eval_domain *d, int stride);
+
 /* ST_USAGE unless the token files' manifest names this tokenizer. */
 MUST_USE enum st eval_check_tokenizer(const struct js *manifest, const char *prefix,
                                       const struct tok *tok, struct err *err);

@@ -33,6 +33,43 @@ enum st eval_score_domain(struct model *m, const struct eval_domain *d, struct b
     return err_in(err, st, "scoring domain '%s'", d->name);
 }
 
+/* Where scoring of a window begins and ends, as tokens of the window; false: nothing to score. */
+static bool scored_part(const struct eval_domain *d, size_t w, int *from, int *end)
+{
+    const uint16_t *n_bytes = d->n_bytes + w * (size_t)d->seq_len;
+    *from = *end = 0;
+    for (int i = 0; i < d->seq_len; i++)
+        if (n_bytes[i] > 0) {
+            *end = i + 2;
+            *from = *from ? *from : i + 1;
+        }
+    return *from > 0;
+}
+
+enum st eval_score_domain_gen(struct gen *g, const struct eval_domain *d, struct bpb *out,
+                              struct err *err)
+{
+    size_t len = (size_t)d->seq_len;
+    float *logp = NEW_ARRAY(float, d->n_window *len);
+    struct gen_text *text = NEW_ARRAY(struct gen_text, d->n_window);
+    struct bpb sum = { 0 };
+    size_t n = 0;
+    int from, end;
+    for (size_t w = 0; w < d->n_window; w++)
+        if (scored_part(d, w, &from, &end))
+            text[n++] = (struct gen_text){ d->tok + w * (len + 1), end, from,
+                                           logp + w * len + (size_t)from - 1 };
+    enum st st = gen_logprobs(g, text, n, err);
+    for (size_t i = 0; i < d->n_window * len && st == ST_OK; i++)
+        if (d->n_bytes[i] > 0)
+            bpb_add(&sum, -(double)logp[i], d->n_bytes[i]);
+    free(logp);
+    free(text);
+    if (st == ST_OK)
+        *out = sum;
+    return err_in(err, st, "scoring domain '%s'", d->name);
+}
+
 enum st eval_score(struct model *m, const struct eval_domain *d, size_t n, struct bpb *out,
                    struct err *err)
 {

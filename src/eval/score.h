@@ -9,6 +9,7 @@
 
 #include "eval/bpb.h"
 #include "eval/domain.h"
+#include "model/generate.h"
 #include "model/model.h"
 
 struct eval_mean {
@@ -21,6 +22,9 @@ MUST_USE enum st eval_score_domain(struct model *m, const struct eval_domain *d,
                                    struct err *err);
 MUST_USE enum st eval_score(struct model *m, const struct eval_domain *d, size_t n, struct bpb *out,
                             struct err *err);
+/* The same by the generator's engine, which reads GGUF files: only windows' scored parts go through the head. */
+MUST_USE enum st eval_score_domain_gen(struct gen *g, const struct eval_domain *d, struct bpb *out,
+                                       struct err *err);
 struct eval_mean eval_mean(const struct bpb *score, size_t n);
 
 #endif

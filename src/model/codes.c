@@ -1,11 +1,10 @@
 /* model/codes.c - see codes.h. Blocks as in gguf_weights.c: ggml's quantisation types. */
 #include "model/codes.h"
 
-#include <math.h>
-#include <stdlib.h>
+#include <assert.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/attr.h"
 #include "model/gguf_weights.h"
 
 enum { BLOCK = 32 };
@@ -30,7 +29,7 @@ static const struct layout *layout_of(const struct weight *w)
     return NULL;
 }
 
-bool codes_exact(const struct weight *w)
+bool codes_has(const struct weight *w)
 {
     return layout_of(w) != NULL;
 }
@@ -65,30 +64,10 @@ static void block_codes(int8_t *code, float *scale, float *min, const struct lay
     }
 }
 
-void codes_round(int8_t *code, float *scale, float *min, const float *x, int n)
-{
-    for (int b = 0; b * BLOCK < n; b++) {
-        float max = 0;
-        for (int i = b * BLOCK; i < n && i < (b + 1) * BLOCK; i++)
-            max = fabsf(x[i]) > max ? fabsf(x[i]) : max;
-        float inv = max > 1e-30f ? 127 / max : 0;
-        for (int i = b * BLOCK; i < (b + 1) * BLOCK; i++)
-            code[i] = i < n ? (int8_t)rintf(x[i] * inv) : 0;
-        scale[b] = max / 127;
-        min[b] = 0;
-    }
-}
-
 void codes_row(int8_t *code, float *scale, float *min, const struct weight *w, int i)
 {
     const struct layout *l = layout_of(w);
-    if (!l) {
-        float *x = xmalloc((size_t)w->n_col * sizeof *x);
-        weight_row(x, w, i);
-        codes_round(code, scale, min, x, w->n_col);
-        free(x);
-        return;
-    }
+    assert(l);
     uint64_t row = w->pair_rows ? gguf_row_hf((uint64_t)i, w->pair_rows) : (uint64_t)i;
     int n_block = w->n_col / BLOCK;
     const uint8_t *p = w->tensor->data + row * (uint64_t)n_block * (uint64_t)l->n_bytes;

@@ -1,8 +1,7 @@
 /*
  * model/codes.h - rows of weights as small integers: weight = code * scale + min, by blocks of 32 inputs.
  *
- * Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 are taken as they lie in the GGUF file, without loss. Anything else is rounded to
- * 8 bits, as Q8_0 would.
+ * Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 are taken as they lie in the GGUF file, without loss. Other types have no codes.
  *
  * Threads: no state.
  */
@@ -14,14 +13,11 @@
 
 #include "model/weights.h"
 
-bool codes_exact(const struct weight *w);    /* nothing is rounded */
+bool codes_has(const struct weight *w);
 int codes_bits(const struct weight *w);      /* 4: codes 0..15; 8: -127..127 */
 bool codes_have_min(const struct weight *w); /* else every min is 0 */
 
-/* Row i: codes [n_col rounded up to 32], scale and min one a block. */
+/* Row i: codes [n_col], scale and min one a block. Only when codes_has(w). */
 void codes_row(int8_t *code, float *scale, float *min, const struct weight *w, int i);
-
-/* Rounds x [n] to codes of 8 bits; min becomes 0. */
-void codes_round(int8_t *code, float *scale, float *min, const float *x, int n);
 
 #endif

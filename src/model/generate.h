@@ -22,15 +22,14 @@
 #include "tok/tok.h"
 
 /* What products are made of. Quantised files (Q4_0, Q4_1, Q5_0, Q5_1, Q8_0) hold small integers: multiplied as such by
- * activations rounded to 16 bits they give what floats give (4 digits more than bf16), rounded to 8 bits what llama.cpp
- * gives. docs/BENCHMARKS.md has speed and loss in quality. */
+ * activations rounded to 16 bits they give what floats give, rounded to 8 bits what llama.cpp gives. Weights of other
+ * types are multiplied as floats in any case. docs/BENCHMARKS.md has speed and loss in quality. */
 enum gen_precision {
-    GEN_AUTO, /* as GEN_INT8 where the file holds such integers and the processor gains; else floats */
+    GEN_AUTO,  /* GEN_INT8 where the processor gains by it, else GEN_FP32 */
     GEN_FP32,  /* all weights unpacked to floats */
-    GEN_INT16, /* activations of 16 bits; weights of other types are rounded to 8 bits */
-    GEN_INT8   /* activations of 8 bits where weights have 4, else 16 */
+    GEN_INT16, /* activations of 16 bits */
+    GEN_INT8   /* activations of 8 bits where weights have 4, else of 16 */
 };
-
 #define GEN_PRECISIONS "auto|fp32|int16|int8" /* their names, in this order */
 enum gen_precision gen_precision_by_name(const char *name);
 

@@ -35,18 +35,19 @@ void matrix_tools_release(struct matrix_tools *t)
 
 /* ---- Loading: rows of weights into panels. ---- */
 
-/* Bits of activations for a matrix; 0: floats. */
+/* Bits of activations for a matrix; 0: floats. Heads that are padded do not keep their blocks of codes. */
 static int choose_bits(const struct matrix_tools *t, const struct matrix_source *s)
 {
-    bool exact = s->pad_from == s->pad_to;
     int bits = 4;
+    if (t->precision == GEN_FP32 || (t->precision == GEN_AUTO && !t->q->quick) ||
+        s->pad_from != s->pad_to)
+        return 0;
     for (int i = 0; i < 3 && s->from[i]; i++) {
-        exact = exact && codes_exact(s->from[i]);
+        if (!codes_has(s->from[i]))
+            return 0;
         bits = codes_bits(s->from[i]) > bits ? codes_bits(s->from[i]) : bits;
     }
-    if (t->precision == GEN_FP32 || (t->precision == GEN_AUTO && !(exact && t->q->quick)))
-        return 0;
-    return exact && bits == 4 && t->precision != GEN_INT16 ? 8 : 16;
+    return bits == 4 && t->precision != GEN_INT16 ? 8 : 16;
 }
 
 struct pack_job {
@@ -111,8 +112,8 @@ static void pack_codes(void *job, size_t item, int thread)
     int n_col = j->t->q->n_col, row;
     size_t n_block = (size_t)j->m->quant.n_block, n = n_block * QUANT_BLOCK;
     int8_t *code = xcalloc((size_t)n_col, n);
-    float *scale = xcalloc((size_t)n_col * n_block * 2 + n, sizeof *scale),
-          *min = scale + (size_t)n_col * n_block, *x = min + (size_t)n_col * n_block;
+    float *scale = xcalloc((size_t)n_col * n_block * 2, sizeof *scale),
+          *min = scale + (size_t)n_col * n_block;
     struct quant_column column[MAX_COL] = { { NULL, NULL, NULL } };
     for (int c = 0; c < n_col; c++) {
         const struct weight *w = row_of(s, n_col, (int)item, c, &row);
@@ -120,12 +121,7 @@ static void pack_codes(void *job, size_t item, int thread)
         float *scale_c = scale + (size_t)c * n_block, *min_c = min + (size_t)c * n_block;
         if (!w)
             continue;
-        if (s->pad_from == s->pad_to) {
-            codes_row(code_c, scale_c, min_c, w, row);
-        } else {
-            padded_row(s, w, row, x);
-            codes_round(code_c, scale_c, min_c, x, s->n_in);
-        }
+        codes_row(code_c, scale_c, min_c, w, row);
         column[c] = (struct quant_column){ code_c, scale_c, min_c };
     }
     quant_packed_fill(&j->m->quant, j->t->q, (int)item, column);
@@ -145,7 +141,7 @@ void matrix_load(struct matrix *m, struct matrix_tools *t, const struct matrix_s
     int bits = 4;
     bool has_min = false;
     for (int i = 0; i < 3 && s->from[i]; i++) {
-        bits = codes_bits(s->from[i]) > bits || s->pad_from != s->pad_to ? 8 : bits;
+        bits = codes_bits(s->from[i]) > bits ? 8 : bits;
         has_min = has_min || codes_have_min(s->from[i]);
     }
     quant_packed_init(&m->quant, t->q, s->n_in, s->n_out, bits, has_min, s->gated);

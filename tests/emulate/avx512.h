@@ -71,6 +71,8 @@ static inline simde__m512i emulate_cvtps_epi32(simde__m512 a)
 #undef _mm512_cvtps_epi32
 #undef _mm512_cvtph_ps
 #undef _mm512_cvtps_ph
+#undef _mm512_madd_epi16 /* SIMDe's alias has the arguments of its masked sister */
+#define _mm512_madd_epi16(a, b) simde_mm512_madd_epi16(a, b)
 #define _mm512_maskz_loadu_ps(k, p) emulate_maskz_loadu_ps(k, p)
 #define _mm512_mask_storeu_ps(p, k, a) emulate_mask_storeu_ps(p, k, a)
 #define _mm512_cvtps_epi32(a) emulate_cvtps_epi32(a)

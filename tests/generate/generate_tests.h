@@ -27,6 +27,12 @@ void test_chat(void);
 void test_neighbours(void);
 void test_shared_prefix(void);
 void test_ends(void);
+void test_settings(void);
+void test_long_prompts(void);
+void test_large_vocabulary(void);
+/* Given text. */
+void test_given_text(void);
+void test_given_text_refused(void);
 /* With a real model. */
 void test_model_parity(void);
 void test_model_neighbours(void);

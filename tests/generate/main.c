@@ -49,11 +49,16 @@ static int write_logits(char **argv)
 int main(int argc, char **argv)
 {
     static const struct check_test test[] = {
-        TEST(test_products),       TEST(test_attention),        TEST(test_row_kernels),
-        TEST(test_quant_products), TEST(test_quant_extremes),   TEST(test_codes),
-        TEST(test_rows),           TEST(test_tiny_logits),      TEST(test_folder_logits),
-        TEST(test_bad_models),     TEST(test_sampling),         TEST(test_chat),
-        TEST(test_neighbours),     TEST(test_shared_prefix),    TEST(test_ends),
+        TEST(test_products),       TEST(test_attention),
+        TEST(test_row_kernels),    TEST(test_quant_products),
+        TEST(test_quant_extremes), TEST(test_codes),
+        TEST(test_rows),           TEST(test_tiny_logits),
+        TEST(test_folder_logits),  TEST(test_bad_models),
+        TEST(test_sampling),       TEST(test_chat),
+        TEST(test_neighbours),     TEST(test_shared_prefix),
+        TEST(test_ends),           TEST(test_settings),
+        TEST(test_long_prompts),   TEST(test_large_vocabulary),
+        TEST(test_given_text),     TEST(test_given_text_refused),
         TEST(test_model_parity),   TEST(test_model_neighbours),
     };
     if (argc == 5 && strcmp(argv[1], "logits") == 0)
