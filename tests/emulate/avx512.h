@@ -66,6 +66,18 @@ static inline simde__m512i emulate_cvtps_epi32(simde__m512 a)
     return simde_mm512_loadu_si512(n);
 }
 
+static inline simde__m512 emulate_cvtepi32_ps(simde__m512i a)
+{
+    float f[16];
+    int32_t n[16];
+    simde_mm512_storeu_si512(n, a);
+    for (int i = 0; i < 16; i++)
+        f[i] = (float)n[i];
+    return simde_mm512_loadu_ps(f);
+}
+
+#undef _mm512_cvtepi32_ps
+#define _mm512_cvtepi32_ps(a) emulate_cvtepi32_ps(a)
 #undef _mm512_maskz_loadu_ps
 #undef _mm512_mask_storeu_ps
 #undef _mm512_cvtps_epi32
