@@ -65,8 +65,7 @@ void test_given_text(void)
                 float first[LEN];
                 memcpy(first, n_threads == 1 ? crowd[i] : alone[i], sizeof first);
                 NEED(gen_logprobs(g, &one, 1, &err) == ST_OK, "%s", err.msg);
-                CHECK(memcmp(first, one.logp, (size_t)(one.n_tok - one.from) * sizeof *first) ==
-                          0,
+                CHECK(memcmp(first, one.logp, (size_t)(one.n_tok - one.from) * sizeof *first) == 0,
                       "precision %d, %d threads: text %d has other numbers alone", precision,
                       n_threads, i);
                 if (n_threads == 1 && i % 9 == 0)
