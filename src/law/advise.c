@@ -265,19 +265,34 @@ static void decide(struct advice *a, struct answer *w)
     }
 }
 
-/* A copy of the source pages that does as well says that choice and cutting, not rewriting, helped. */
-static void compare_with_copy(struct advice *a, const struct answer *w)
+/* The source pages themselves, unrewritten and cut alike. When they are better than natural text too, and the
+ * arm advised is not shown to be better than they, choice and cutting of the pages explain the gain: on
+ * that evidence nobody should pay for rewriting. */
+static void compare_with_copy(struct advice *a, struct answer *w)
 {
     for (int i = 0; i < a->runs.n_arm && strcmp(w->verdict, "use") == 0; i++) {
         if (a->runs.arm[i].role != ARM_COPY || a->point.arm[i].n == 0)
             continue;
-        struct difference d = point_compare(&a->point, w->arm, i, a->level);
-        if (!(d.p < 1 - a->level && d.value < 0))
+        struct difference d = point_compare(&a->point, w->arm, i, a->level),
+                          free_gain = point_compare(&a->point, i, a->runs.natural, a->level);
+        if (d.p < 1 - a->level && d.value < 0)
+            continue;
+        if (!(free_gain.p < 1 - a->level && free_gain.value < 0)) {
             advice_reason(
                 a,
                 "not shown to be better than the same pages unrewritten (%.4f, %.4f to %.4f): "
                 "the gain may come from their choice and cutting",
                 d.value, d.lo, d.hi);
+            continue;
+        }
+        advice_reason(a,
+                      "but the same pages unrewritten, cut alike, gain %.4f (%.4f to %.4f) for "
+                      "nothing, and rewriting is not shown to add to that (%.4f, %.4f to %.4f): "
+                      "the gain comes from the choice and cutting of pages",
+                      -free_gain.value, -free_gain.hi, -free_gain.lo, d.value, d.lo, d.hi);
+        w->verdict = "cannot tell";
+        w->arm = -1;
+        w->share = (struct share_best){ .lo = NAN, .hi = NAN };
     }
 }
 

@@ -33,7 +33,8 @@ static enum st fit(struct study *s, struct err *err)
     struct strlist argv = { 0 };
     struct strbuf out = { 0 };
     args_self(s, &argv, "fit", "--json", "--group", "run_id", NULL);
-    if (s->conf.hold_out_budget || s->conf.hold_out_model)
+    bool enough = s->plan.n_model * s->plan.n_budget > 2; /* for a law without the largest */
+    if (enough && (s->conf.hold_out_budget || s->conf.hold_out_model))
         args_add(&argv, "--hold-out",
                  !s->conf.hold_out_model    ? "n_tok == max"
                  : !s->conf.hold_out_budget ? "n_param == max"
@@ -54,6 +55,9 @@ static enum st advise(struct study *s, struct err *err)
     struct js *row;
     args_self(s, &argv, "advise", "--json", "--seed",
               arena_printf(&s->arena, "%llu", (unsigned long long)s->where.seed), NULL);
+    /* the decision rule that was frozen in the plan */
+    args_add(&argv, "--level", arena_printf(&s->arena, "%g", PLAN_LEVEL), "--threshold",
+             arena_printf(&s->arena, "%g", PLAN_THRESHOLD), NULL);
     if (s->conf.price_in > 0)
         args_add(&argv, "--price-in", arena_printf(&s->arena, "%.9g", s->conf.price_in), NULL);
     if (s->conf.price_out > 0)

@@ -104,6 +104,7 @@ static enum st read_hold_out(const struct yml *v, const char *file, void *obj, s
     struct study_conf *c = obj;
     if (v->kind != YML_MAP)
         return conf_fail(err, file, v, "hold_out: want {budget: largest, model: largest}");
+    c->hold_out_budget = c->hold_out_model = false; /* what is named, and nothing else */
     for (const struct yml *e = v->child; e; e = e->next) {
         bool budget = strcmp(e->key, "budget") == 0;
         if (!budget && strcmp(e->key, "model") != 0)
@@ -298,6 +299,8 @@ enum st study_conf_read(struct study_conf *c, const char *path, struct err *err)
                               .sweep = "auto",
                               .precision = "auto",
                               .eval_bytes = 60000,
+                              .hold_out_budget = true,
+                              .hold_out_model = true,
                               .aa = true,
                               .shuffle = true,
                               .copy = true };

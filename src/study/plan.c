@@ -7,12 +7,13 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "law/stats.h"
 
 /* Text bytes a token stands for, in planning only: small byte-level vocabularies give 3.2 to 3.8. */
 #define BYTES_PER_TOK 3.4
 /* A token scored costs about a third of a token trained: the forward pass alone. */
 #define EVAL_COST (1.0 / 3)
-/* Seed noise of small runs and the rule runs >= 15.7 (s/g)^2 for 80 % power (tests/study, docs/ARCHITECTURE.md). */
+/* Seed noise of small runs, until the study's own is known. */
 #define SEED_SD 0.025
 
 void plan_defaults(struct plan *p, const struct study_conf *c, uint64_t largest_model)
@@ -301,9 +302,12 @@ static void check_plan(struct plan *p, const struct study_conf *c)
                  (double)largest / (double)p->natural_tok);
         warn(p, text);
     }
-    snprintf(text, sizeof text,
-             "with %llu seeds an effect under about %.3f nats cannot be told from noise",
-             (unsigned long long)p->seeds, p->smallest_effect);
+    if (p->seeds < 2)
+        snprintf(text, sizeof text, "with one seed nothing can be told from noise");
+    else
+        snprintf(text, sizeof text,
+                 "with %llu seeds an effect under about %.3f nats cannot be told from noise",
+                 (unsigned long long)p->seeds, p->smallest_effect);
     warn(p, text);
 }
 
@@ -329,7 +333,12 @@ enum st plan_finish(struct plan *p, const struct study_conf *c, struct err *err)
     for (size_t i = 0; i < p->n_model && c->lr > 0; i++)
         p->lr[i] = c->lr;
     p->train_s = train_seconds(p, c) + sweep_seconds(p);
-    p->smallest_effect = SEED_SD * sqrt(15.7 / (double)p->seeds);
+    double n_choice = (double)c->n_kind * (double)(p->n_share - 1);
+    p->smallest_effect =
+        p->seeds < 2
+            ? INFINITY
+            : detectable(SEED_SD, (n_choice + 1) * (double)(p->seeds - 1) * (double)p->n_model,
+                         (double)p->seeds, PLAN_LEVEL, (size_t)n_choice);
     strlist_release(&p->warning);
     check_plan(p, c);
     check_sweep(p);
@@ -410,8 +419,8 @@ struct js *plan_json(const struct plan *p, const struct study_conf *c)
     js_put(out, "decision", row = js_object());
     js_put_whole(row, "n_param_nonemb", (int64_t)(p->n_model ? p->model[p->n_model - 1] : 0));
     js_put_whole(row, "n_tok", (int64_t)(p->n_budget ? p->budget[p->n_budget - 1] : 0));
-    js_put_real(row, "level", 0.95);
-    js_put_real(row, "threshold", 0.01);
+    js_put_real(row, "level", PLAN_LEVEL);
+    js_put_real(row, "threshold", PLAN_THRESHOLD);
     js_put_text(row, "correction", "Holm");
     js_put(out, "expected", row = js_object());
     js_put_whole(row, "runs", (int64_t)p->n_run);

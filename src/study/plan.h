@@ -28,7 +28,9 @@ enum {
     PLAN_SWEEP_RATES = 3, /* planned a size; more are tried when the best is the last */
     PLAN_MAX_SWEPT = 64,
 };
-#define PLAN_COOLDOWN 0.2 /* share of a budget that a branch cools down for; train's default */
+#define PLAN_LEVEL 0.95     /* of every interval and verdict */
+#define PLAN_THRESHOLD 0.01 /* nats: a gain below it is not worth having */
+#define PLAN_COOLDOWN 0.2   /* share of a budget that a branch cools down for; train's default */
 
 struct plan_source { /* a pool of training text that is made: a kind or a control */
     char name[48], recipe[256];
@@ -76,7 +78,8 @@ struct plan {
     double flop;
     uint64_t disk_bytes, n_request;
     double price;
-    double smallest_effect; /* nats that these seeds can detect, at a seed s.d. of .025 */
+    double
+        smallest_effect; /* nats that these seeds can detect, at a seed s.d. of .025; INFINITY: none */
     struct strlist warning;
 };
 

@@ -425,7 +425,9 @@ enum st study_status(struct study *s, struct js **out, struct err *err)
     struct js *v = *out = js_object();
     js_put_text(v, "study", s->conf.name);
     js_put_text(v, "dir", s->dir);
-    js_put_text(v, "stage", file_exists(study_path(s, "report.html")) ? "done" : phase);
+    bool is_done = file_exists(study_path(s, "report.html")) &&
+                   n_of[RUN_FINISHED] >= (int64_t)s->plan.n_run; /* an older report may stand */
+    js_put_text(v, "stage", is_done ? "done" : phase);
     js_put_whole(v, "runs", (int64_t)s->plan.n_run);
     js_put_whole(v, "finished", n_of[RUN_FINISHED]);
     js_put_whole(v, "unfinished", n_of[RUN_UNFINISHED]);

@@ -39,9 +39,9 @@ static void test_stats(void)
 /* What a planted study looks like; losses are a natural law + the arm's effect + noise. */
 struct study {
     int n_size, n_budget, n_seed;
-    double sd_seed, sd_run; /* common to a seed's arms, and the rest */
-    double gain, best;      /* kind hq: gain * ((s - best)^2 / best^2 - 1), see effect() */
-    double shuffle, aa;     /* effects of the controls */
+    double sd_seed, sd_run;   /* common to a seed's arms, and the rest */
+    double gain, best;        /* kind hq: gain * ((s - best)^2 / best^2 - 1), see effect() */
+    double shuffle, aa, copy; /* effects of the controls */
     double steps;
     bool controls;
 };
@@ -102,7 +102,8 @@ static void write_study(struct strbuf *b, const struct study *s, uint64_t seed)
                         other + s->aa + s->sd_run * rng_normal(&rng));
                 add_row(b, s, "shuffle@1", "shuffle", 1, n, d, k,
                         common + s->shuffle + s->sd_run * rng_normal(&rng));
-                add_row(b, s, "copy@1", "copy", 1, n, d, k, common + s->sd_run * rng_normal(&rng));
+                add_row(b, s, "copy@1", "copy", 1, n, d, k,
+                        common + s->copy + s->sd_run * rng_normal(&rng));
             }
         }
 }
@@ -134,7 +135,8 @@ static bool has_reason(const struct js *advice, const char *text)
 static void test_verdicts(void)
 {
     struct study use = sound, none = sound, unclear = sound, poison = sound, aa = sound,
-                 small = sound, brief = sound, lonely = sound, bare = sound;
+                 small = sound, brief = sound, lonely = sound, bare = sound, pages = sound,
+                 both = sound;
     none.gain = -.08;
     unclear.gain = 1e-9;
     unclear.sd_run = .03;
@@ -144,6 +146,8 @@ static void test_verdicts(void)
     brief.steps = 100;
     lonely.n_seed = 1;
     bare.controls = false;
+    pages.copy = -.08; /* the pages themselves gain as much as their rewriting */
+    both.copy = -.03;
     const struct {
         const char *name, *verdict, *reason;
         const struct study *study;
@@ -156,6 +160,8 @@ static void test_verdicts(void)
         { "small", "insufficient", "2 sizes, 2 budgets, 5 shares, 3 seeds", &small },
         { "brief", "insufficient", "under 500 steps", &brief },
         { "one seed", "insufficient", "1 seeds an arm", &lonely },
+        { "pages", "cannot tell", "the gain comes from the choice and cutting", &pages },
+        { "pages and rewriting", "use hq at 0.3", "is better than natural", &both },
         { "no controls", "use hq at 0.3", "no poison control", &bare },
     };
     struct strbuf b = { 0 };
