@@ -23,6 +23,7 @@ int main(int argc, char **argv)
         TEST(test_conf_for),
         TEST(test_threads_same_run),
         TEST(test_chunks_and_micro_batches),
+        TEST(test_micro_batches_same_bytes),
         TEST(test_resume),
         TEST(test_state_refused),
         TEST(test_bf16_run),

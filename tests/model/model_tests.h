@@ -24,6 +24,7 @@ void test_conf_for(void); /* training.c */
 void test_threads_same_run(void);
 void test_ema(void);
 void test_chunks_and_micro_batches(void);
+void test_micro_batches_same_bytes(void);
 void test_resume(void);
 void test_state_refused(void);
 void test_bf16_run(void);

@@ -169,6 +169,43 @@ void test_chunks_and_micro_batches(void)
     backend_close(b);
 }
 
+/* One batch in passes of any number of whole chunks (1,024 tokens): the same bytes. Passes that cut chunks end with the
+ * same up to rounding, see test_chunks_and_micro_batches. */
+void test_micro_batches_same_bytes(void)
+{
+    enum { BATCH = 48, T = 64 };
+    static const int micro[] = { 48, 16, 32 };
+    uint32_t tok[BATCH * (T + 1)];
+    struct strbuf first = { 0 };
+    double first_loss = 0;
+    draw_tokens(tok, N_OF(tok), 1);
+    for (size_t i = 0; i < N_OF(micro); i++) {
+        struct backend *b = open_backend(2, PRECISION_FP32);
+        struct model *m = small_model(b, 1);
+        struct err err = { "" };
+        struct strbuf x = { 0 };
+        double loss = 0, norm;
+        for (int s = 0; s < BATCH; s += micro[i]) {
+            int n = micro[i] < BATCH - s ? micro[i] : BATCH - s;
+            double one = 0, share = (double)n / BATCH;
+            NEED(model_forward_backward(m, tok + s * (T + 1), n, T, share, &one, &err) == ST_OK,
+                 "%s", err.msg);
+            loss += one * share;
+        }
+        NEED(model_adamw_step(m, &adamw, 1, &norm, &err) == ST_OK, "%s", err.msg);
+        free(state_of(m, "micro.state", i ? &x : &first));
+        first_loss = i ? first_loss : loss;
+        CHECK(fabs(loss - first_loss) < 1e-12, "passes of %d: loss %.17g, want %.17g", micro[i],
+              loss, first_loss);
+        CHECK(!i || (x.n == first.n && memcmp(x.s, first.s, x.n) == 0),
+              "passes of %d end with other bytes than one of %d", micro[i], BATCH);
+        str_release(&x);
+        model_free(m);
+        backend_close(b);
+    }
+    str_release(&first);
+}
+
 void test_resume(void)
 {
     struct backend *b = open_backend(2, PRECISION_FP32);
