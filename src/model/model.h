@@ -96,7 +96,8 @@ MUST_USE enum st model_ema_swap(struct model *m, struct err *err);
 
 /* tok [batch, seq_len + 1]: inputs and targets. loss_scale: this call's share of the step's sequences. Adds the
  * mean loss in nats, not scaled, to *loss after the call. How a step is cut into calls changes no byte of its
- * gradients when calls are whole chunks (1,024 tokens, at least a sequence), else their last digits. Buffers for training are allocated on first use. */
+ * gradients when calls are whole chunks (1,024 tokens, at least a sequence), else their last digits.
+ * Buffers for training are allocated on first use. */
 MUST_USE enum st model_forward_backward(struct model *m, const uint32_t *tok, int batch,
                                         int seq_len, double loss_scale, double *loss,
                                         struct err *err);

@@ -234,3 +234,8 @@ enum precision train_precision(const struct train_conf *c)
            : strcmp(c->precision, "bf16") == 0 ? PRECISION_BF16
                                                : PRECISION_AUTO;
 }
+
+double train_muon(const struct train_conf *c)
+{
+    return strcmp(c->optimizer, "muon") == 0 ? c->muon_momentum : 0;
+}

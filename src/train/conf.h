@@ -38,5 +38,6 @@ struct train_env {
 };
 
 enum precision train_precision(const struct train_conf *c);
+double train_muon(const struct train_conf *c); /* its momentum, 0 without */
 
 #endif

@@ -19,43 +19,45 @@ static int by_value(const void *a, const void *b)
 }
 
 /* One whole step on new random tokens, and its time. */
-static enum st timed_step(struct model *m, uint32_t *tok, int micro, int n_micro, int seq_len,
-                          uint64_t step, struct rng *rng, double *step_s, struct err *err)
+static enum st timed_step(struct model *m, const struct adamw_conf *adamw, uint32_t *tok, int pass,
+                          int n_window, int seq_len, uint64_t step, struct rng *rng, double *step_s,
+                          struct err *err)
 {
-    const struct adamw_conf adamw = {
-        .lr = 1e-4, .beta1 = 0.9, .beta2 = 0.95, .eps = TRAIN_ADAM_EPS, .grad_clip = 1
-    };
     uint64_t vocab = (uint64_t)model_config(m)->vocab_size;
     double start = clock_s(), loss = 0, grad_norm = 0;
     enum st st = ST_OK;
-    for (int k = 0; k < n_micro && st == ST_OK; k++) {
-        for (size_t i = 0; i < (size_t)micro * ((size_t)seq_len + 1); i++)
+    for (int done = 0; done < n_window && st == ST_OK; done += pass) {
+        int n = n_window - done < pass ? n_window - done : pass;
+        for (size_t i = 0; i < (size_t)n * ((size_t)seq_len + 1); i++)
             tok[i] = (uint32_t)rng_below(rng, vocab);
-        st = model_forward_backward(m, tok, micro, seq_len, 1.0 / n_micro, &loss, err);
+        st = model_forward_backward(m, tok, n, seq_len, (double)n / n_window, &loss, err);
     }
     if (st == ST_OK)
-        st = model_adamw_step(m, &adamw, step, &grad_norm, err);
+        st = model_adamw_step(m, adamw, step, &grad_norm, err);
     *step_s = clock_s() - start;
     return st;
 }
 
 static enum st measure(struct pilot *out, struct model *m, struct backend *profiled,
-                       uint64_t batch_tokens, uint64_t seq_len, uint64_t seed, struct err *err)
+                       const struct adamw_conf *adamw, uint64_t batch_tokens, uint64_t seq_len,
+                       uint64_t seed, struct err *err)
 {
     uint64_t n_window = batch_tokens / seq_len;
-    int micro = train_micro(n_window, seq_len), n_micro = (int)(n_window / (uint64_t)micro);
-    uint32_t *tok = NEW_ARRAY(uint32_t, (size_t)micro * (seq_len + 1));
+    int pass = train_pass(n_window, seq_len);
+    uint32_t *tok = NEW_ARRAY(uint32_t, (size_t)pass * (seq_len + 1));
     double *took = NEW_ARRAY(double, MAX_STEPS), warm_s, sum = 0;
     struct rng rng;
     rng_init(&rng, seed, "train/pilot", 0);
     /* The first step allocates and touches its memory: not timed. */
-    enum st st = timed_step(m, tok, micro, n_micro, (int)seq_len, 1, &rng, &warm_s, err);
+    enum st st =
+        timed_step(m, adamw, tok, pass, (int)n_window, (int)seq_len, 1, &rng, &warm_s, err);
     if (profiled)
         backend_profile_reset(profiled);
     uint64_t n = 0;
     while (st == ST_OK && n < MAX_STEPS && (n < MIN_STEPS || sum + warm_s < enough_s) &&
            !stop_asked()) {
-        st = timed_step(m, tok, micro, n_micro, (int)seq_len, n + 2, &rng, &took[n], err);
+        st = timed_step(m, adamw, tok, pass, (int)n_window, (int)seq_len, n + 2, &rng, &took[n],
+                        err);
         sum += took[n++];
     }
     if (st == ST_OK && n == 0)
@@ -80,6 +82,12 @@ enum st train_pilot(struct pilot *out, const struct train_conf *conf, const stru
     struct backend *b = NULL;
     struct model *m = NULL;
     struct model_conf shape;
+    const struct adamw_conf adamw = { .lr = 1e-4,
+                                      .beta1 = 0.9,
+                                      .beta2 = 0.95,
+                                      .eps = TRAIN_ADAM_EPS,
+                                      .grad_clip = 1,
+                                      .muon = train_muon(conf) };
     uint64_t seq_len = conf->seq_len ? conf->seq_len : default_seq_len(conf->params);
     uint64_t batch_tokens = conf->batch_tokens ? conf->batch_tokens : seq_len;
     *out = (struct pilot){ 0 };
@@ -101,7 +109,10 @@ enum st train_pilot(struct pilot *out, const struct train_conf *conf, const stru
         out->n_param_nonemb = model_n_param_nonemb(&shape);
         out->flop_per_tok = model_flop_per_tok(&shape, (int)seq_len);
         snprintf(out->backend, sizeof out->backend, "%s", backend_name(b));
-        st = measure(out, m, conf->profile ? b : NULL, batch_tokens, seq_len, env->seed, err);
+        model_z_loss(m, conf->z_loss);
+        model_ema(m, conf->ema);
+        st = measure(out, m, conf->profile ? b : NULL, &adamw, batch_tokens, seq_len, env->seed,
+                     err);
     }
     model_free(m);
     backend_close(b);

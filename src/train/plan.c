@@ -14,7 +14,7 @@
 #include "run/folder.h"
 #include "train/defaults.h"
 
-enum { MAX_SOURCES = 64, MAX_BUDGETS = 64, MAX_PASS_TOKENS = 8192 };
+enum { MAX_SOURCES = 64, MAX_BUDGETS = 64, MAX_PASS_TOKENS = 8192, CHUNK_TOKENS = 1024 };
 static const double share_slack = 1e-3; /* so that 0.33 and 0.67, or three times 0.333, are fine */
 
 /* Below, SOURCE=PREFIX@SHARE[:MAXTOK]. A prefix may hold any of these signs, so the last @ counts. */
@@ -242,13 +242,12 @@ static enum st init_shape(struct train_plan *p, int vocab_size, struct err *err)
     return st;
 }
 
-int train_micro(uint64_t n_window, uint64_t seq_len)
+int train_pass(uint64_t n_window, uint64_t seq_len)
 {
-    uint64_t most = MAX_PASS_TOKENS / seq_len ? MAX_PASS_TOKENS / seq_len : 1;
-    uint64_t micro = n_window < most ? n_window : most;
-    while (n_window % micro)
-        micro--;
-    return (int)micro;
+    uint64_t chunk = CHUNK_TOKENS / seq_len ? CHUNK_TOKENS / seq_len : 1;
+    uint64_t most = MAX_PASS_TOKENS / seq_len / chunk * chunk;
+    most = most ? most : 1;
+    return (int)(n_window < most ? n_window : most);
 }
 
 static int by_asked(const void *a, const void *b)
@@ -341,12 +340,12 @@ static enum st plan_steps(struct train_plan *p, struct err *err)
         return err_set(err, ST_USAGE, "--tokens %llu is less than one batch of %llu tokens",
                        (unsigned long long)smallest, (unsigned long long)p->batch_tokens);
     p->n_window = p->batch_tokens / p->seq_len;
-    p->micro = (int)(chosen(p, 0, "micro_batch_tokens",
-                            (uint64_t)train_micro(p->n_window, p->seq_len) * p->seq_len) /
-                     p->seq_len);
-    if (p->micro < 1 || p->n_window % (uint64_t)p->micro) /* spoiled by hand */
-        p->micro = train_micro(p->n_window, p->seq_len);
-    p->n_micro = (int)(p->n_window / (uint64_t)p->micro);
+    uint64_t pass = chosen(p, 0, "micro_batch_tokens",
+                           (uint64_t)train_pass(p->n_window, p->seq_len) * p->seq_len) /
+                    p->seq_len;
+    p->pass = pass >= 1 && pass <= p->n_window /* else spoiled by hand */
+                  ? (int)pass
+                  : train_pass(p->n_window, p->seq_len);
     const char *id = c->run_id ? c->run_id : default_id(p);
     for (size_t i = 0; i < p->n_budget; i++) {
         struct train_budget *b = &p->budget[i];
@@ -605,7 +604,7 @@ struct js *train_plan_settings(const struct train_plan *p, const struct train_bu
     js_put_text(v, "init", c->init);
     js_put_whole(v, "seq_len", (int64_t)p->seq_len);
     js_put_whole(v, "batch_tokens", (int64_t)p->batch_tokens);
-    js_put_whole(v, "micro_batch_tokens", (int64_t)((uint64_t)p->micro * p->seq_len));
+    js_put_whole(v, "micro_batch_tokens", (int64_t)((uint64_t)p->pass * p->seq_len));
     js_put_text(v, "schedule", c->schedule);
     js_put_real(v, "lr", p->schedule.lr);
     js_put_whole(v, "warmup_steps", (int64_t)p->schedule.warmup);
@@ -652,7 +651,7 @@ struct js *train_plan_paths(const struct train_plan *p)
 static double memory_estimate(const struct train_plan *p)
 {
     const struct model_conf *m = &p->model;
-    double pass = (double)p->micro * (double)p->seq_len;
+    double pass = (double)p->pass * (double)p->seq_len;
     double a_layer =
         6.0 * m->d_model + 2.0 * (m->n_head + 2 * m->n_kv_head) * m->d_head + 3.0 * m->d_ff;
     return 4 * ((p->conf->ema > 0 ? 5 : 4) * (double)model_n_param(m) +

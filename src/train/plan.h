@@ -38,7 +38,7 @@ struct train_plan {
     struct model_conf model;
     struct schedule schedule;
     uint64_t seq_len, batch_tokens, n_window; /* windows a step */
-    int n_micro, micro;                       /* a step is n_micro passes of micro windows */
+    int pass; /* windows in one pass; the last of a step may have fewer */
     uint64_t log_every;
     int64_t document_end; /* the sources' token that ends a document; -1 without --document-mask */
     struct mixture_source *source; /* natural first */
@@ -77,7 +77,7 @@ MUST_USE enum st train_shape(struct model_conf *out, const struct train_conf *co
 
 #define TRAIN_ADAM_EPS 1e-8
 
-/* Windows in one pass: the largest divisor of n_window that keeps a pass small. */
-int train_micro(uint64_t n_window, uint64_t seq_len);
+/* Windows in one pass: whole chunks of the model, so that how a step is cut changes no byte of its result. */
+int train_pass(uint64_t n_window, uint64_t seq_len);
 
 #endif

@@ -82,18 +82,20 @@ static enum st one_step(struct trainer *t, uint64_t step, double lr, double *los
                                       .eps = TRAIN_ADAM_EPS,
                                       .weight_decay = c->weight_decay,
                                       .grad_clip = c->grad_clip,
-                                      .muon = strcmp(c->optimizer, "muon") == 0 ? c->muon_momentum
-                                                                                : 0 };
+                                      .muon = train_muon(c) };
     uint64_t slot = (step - 1) * p->n_window;
     enum st st = ST_OK;
     *loss = 0;
-    for (int k = 0; k < p->n_micro && st == ST_OK; k++) {
+    for (uint64_t done = 0; done < p->n_window && st == ST_OK;) {
         double one = 0;
-        for (int w = 0; w < p->micro; w++)
+        int n =
+            (int)(p->n_window - done < (uint64_t)p->pass ? p->n_window - done : (uint64_t)p->pass);
+        double share = (double)n / (double)p->n_window;
+        for (int w = 0; w < n; w++)
             mixture_window(p->mixture, slot++, t->tok + (size_t)w * (p->seq_len + 1));
-        st = model_forward_backward(t->model, t->tok, p->micro, (int)p->seq_len, 1.0 / p->n_micro,
-                                    &one, err);
-        *loss += one / p->n_micro;
+        st = model_forward_backward(t->model, t->tok, n, (int)p->seq_len, share, &one, err);
+        *loss += one * share;
+        done += (uint64_t)n;
     }
     if (st == ST_OK)
         st = model_adamw_step(t->model, &adamw, step, grad_norm, err);
@@ -580,7 +582,7 @@ enum st train_run(struct train_plan *p, struct err *err)
         st = backend_open(&t.backend, p->env.backend, p->env.n_threads, train_precision(p->conf),
                           err);
     if (st == ST_OK) {
-        t.tok = NEW_ARRAY(uint32_t, (size_t)p->micro * (p->seq_len + 1));
+        t.tok = NEW_ARRAY(uint32_t, (size_t)p->pass * (p->seq_len + 1));
         st = p->n_budget > 1 ? run_trunk(&t, err) : run_single(&t, err);
     }
     free(t.tok);
