@@ -125,7 +125,8 @@ static enum st run(void *opts, struct cli *cli, int argc, char **argv, struct er
 }
 
 static const char detail[] =
-    "Trains a Llama model with AdamW or Muon. The same command again goes on where the last one stopped, "
+    "Trains a Llama model with AdamW or Muon. The same command again goes on where the last one "
+    "stopped, "
     "or says that the run is up to date; other settings want another --out. Shares are shares of "
     "training tokens. The last lines on stdout are the results, one a budget.\n\n"
     "--dry-run prints steps, tokens, FLOP, memory and repetition without training. --pilot needs "
