@@ -14,3 +14,20 @@ set -e
 "$python" tests/golden/make_model.py --compare
 MIXLAW_EXPORT=$out "$BUILD/tests/test_model" export_for_peer
 "$python" tests/heavy/load_export.py "$out"
+# llm.c's own model, where MIXLAW_LLMC names its folder.
+if [ -f "${MIXLAW_LLMC:-}/train_llama3.py" ]; then
+    "$MIXLAW" model convert --quiet tests/golden/model/mha_untied --to llmc "$out/llmc.bin" >"$out/log"
+    "$python" tests/heavy/llmc.py "$out/llmc.bin" "$MIXLAW_LLMC/train_llama3.py" tests/golden/model/mha_untied
+else
+    echo "llm.c's model was not asked: MIXLAW_LLMC names no folder with its train_llama3.py"
+fi
+# A real model: GGUF to a folder, which transformers loads with our logits.
+if [ -f "${MIXLAW_MODEL:-}" ]; then
+    "$MIXLAW" model convert --quiet "$MIXLAW_MODEL" --to hf "$out/real" >"$out/log"
+    "$python" -c 'import sys, numpy as np; np.array([(7 * i * i + 40 * i) % 40000 for i in range(60)], "<u4").tofile(sys.argv[1])' "$out/ids.u32"
+    "$BUILD/tests/test_generate" logits "$out/real" "$out/ids.u32" "$out/real.f32"
+    width=$(($(stat -c %s "$out/real.f32") / 240))
+    "$python" tests/heavy/folder.py "$out/real" "$out/ids.u32" "$out/real.f32" "$width"
+else
+    echo "no real model was compared: MIXLAW_MODEL names no GGUF file"
+fi
