@@ -141,7 +141,7 @@ static const char detail[] =
 const struct command cmd_train = {
     .name = "train",
     .summary = "train a model on a mixture of token files",
-    .usage = "train --params SIZE|--shape FILE|--init DIR --data SOURCE=PREFIX@SHARE... --tokens "
+    .usage = "train --params SIZE|--shape FILE|--init MODEL --data SOURCE=PREFIX@SHARE... --tokens "
              "D... --out RUN [options]",
     .detail = detail,
     .field = train_field,

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "model/hf.h"
+#include "model/weights.h"
 #include "run/folder.h"
 #include "train/defaults.h"
 
@@ -222,24 +223,21 @@ enum st train_shape(struct model_conf *out, const struct train_conf *conf, int v
     return model_conf_for(out, conf->params, vocab_size, (int)seq_len, err);
 }
 
-/* The configuration in --init's folder, through model/ so that only it knows Hugging Face's names. */
+/* The configuration of --init's model, through model/ so that only it knows others' names. */
 static enum st init_shape(struct train_plan *p, int vocab_size, struct err *err)
 {
-    struct backend *b = NULL;
-    struct model *m = NULL;
+    struct weights *w = NULL;
     if (p->conf->params || p->conf->shape)
         return err_set(err, ST_USAGE, "want one of --params, --shape and --init");
-    enum st st = backend_open(&b, p->env.backend, 1, PRECISION_FP32, err);
-    if (st == ST_OK)
-        st = model_load(&m, p->conf->init, b, err);
-    if (st == ST_OK)
-        p->model = *model_config(m);
-    model_free(m);
-    backend_close(b);
-    if (st == ST_OK && p->model.vocab_size != vocab_size)
-        st = err_set(err, ST_USAGE, "'%s' has a vocabulary of %d, the token files of %d",
-                     p->conf->init, p->model.vocab_size, vocab_size);
-    return st;
+    enum st st = weights_open(&w, p->conf->init, err);
+    if (st < 0)
+        return st;
+    p->model = w->conf;
+    weights_close(w);
+    if (p->model.vocab_size != vocab_size)
+        return err_set(err, ST_USAGE, "'%s' has a vocabulary of %d, the token files of %d",
+                       p->conf->init, p->model.vocab_size, vocab_size);
+    return ST_OK;
 }
 
 int train_pass(uint64_t n_window, uint64_t seq_len)
