@@ -3,16 +3,21 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 
-enum { N_ROW = 4096 }; /* of the table; a few thousand blocks at most are alive */
+enum {
+    N_ROW = 4096, /* of the tables; a few thousand blocks at most are alive */
+    MIN_COPY = 4  /* positions: computing fewer costs no more than copying a block */
+};
 
 struct kvcache {
     size_t n_elem; /* of a block */
     int max_blocks, n_block;
-    struct kv_block **all; /* [max_blocks] */
-    struct kv_block *row[N_ROW];
+    struct kv_block **all;            /* [max_blocks] */
+    struct kv_block *row[N_ROW];      /* by key */
+    struct kv_block *parent[N_ROW];   /* by parent */
     struct kv_block *oldest, *newest; /* unused blocks */
     int n_unused;
 };
@@ -68,7 +73,42 @@ static void forget(struct kvcache *c, struct kv_block *b)
     while (*at != b)
         at = &(*at)->chain;
     *at = b->chain;
+    at = &c->parent[b->parent.lo % N_ROW];
+    while (*at != b)
+        at = &(*at)->sibling;
+    *at = b->sibling;
     b->known = false;
+}
+
+static void learn(struct kvcache *c, struct kv_block *b, struct digest key, struct digest parent,
+                  const uint32_t *tok)
+{
+    b->key = key;
+    b->parent = parent;
+    memcpy(b->tok, tok, sizeof b->tok);
+    b->chain = *row_of(c, key);
+    *row_of(c, key) = b;
+    b->sibling = c->parent[parent.lo % N_ROW];
+    c->parent[parent.lo % N_ROW] = b;
+    b->known = true;
+}
+
+/* The block after the same tokens that agrees with tok [n] for longest, in *n_same positions; or NULL. */
+static const struct kv_block *nearest(const struct kvcache *c, struct digest parent,
+                                      const uint32_t *tok, int n, int *n_same)
+{
+    const struct kv_block *best = NULL;
+    *n_same = 0;
+    for (const struct kv_block *b = c->parent[parent.lo % N_ROW]; b; b = b->sibling) {
+        int same = 0;
+        while (same < n && same < b->n_filled && b->tok[same] == tok[same])
+            same++;
+        if (same > *n_same && digest_cmp(b->parent, parent) == 0) {
+            *n_same = same;
+            best = b;
+        }
+    }
+    return best;
 }
 
 static struct kv_block *take_new(struct kvcache *c)
@@ -86,6 +126,19 @@ static struct kv_block *take_new(struct kvcache *c)
     b->n_user = 1;
     b->n_filled = 0;
     return b;
+}
+
+/* What another block has computed of the same beginning goes into b; how many positions. */
+static int copy_nearest(struct kvcache *c, struct kv_block *b, struct digest parent,
+                        const uint32_t *tok, int n)
+{
+    int n_same;
+    const struct kv_block *from = nearest(c, parent, tok, n < KV_BLOCK ? n : KV_BLOCK, &n_same);
+    if (!from || n_same < MIN_COPY)
+        return 0;
+    memcpy(b->data, from->data, c->n_elem * sizeof *b->data);
+    b->n_filled = n_same;
+    return n_same;
 }
 
 static struct kv_block *take_known(struct kvcache *c, struct digest key)
@@ -115,11 +168,12 @@ bool kv_seq_open(struct kvcache *c, struct kv_seq *s, const uint32_t *tok, int n
     *s = (struct kv_seq){ .block = xcalloc((size_t)n, sizeof *s->block),
                           .data = xcalloc((size_t)n, sizeof *s->data) };
     struct hasher *h = hasher_new();
+    struct digest parent = hasher_digest(h), key = parent;
     bool sharing = true;
-    for (int i = 0; i < n; i++) {
+    *n_have = 0;
+    for (int i = 0; i < n; i++, parent = key) {
         struct kv_block *b = NULL;
         bool prompt = (i + 1) * KV_BLOCK < n_prompt; /* the last token is always computed */
-        struct digest key = { 0 };
         if (prompt) {
             hasher_add(h, tok + i * KV_BLOCK, KV_BLOCK * sizeof *tok);
             key = hasher_digest(h);
@@ -128,27 +182,26 @@ bool kv_seq_open(struct kvcache *c, struct kv_seq *s, const uint32_t *tok, int n
         }
         if (b) {
             s->n_shared = i + 1;
+            *n_have = s->n_shared * KV_BLOCK;
         } else {
-            sharing = false;
             if (c->n_block == c->max_blocks && c->n_unused == 0) {
                 hasher_free(h);
                 kv_seq_close(c, s);
                 return false;
             }
             b = take_new(c);
-            if (prompt) {
-                b->key = key;
-                b->chain = *row_of(c, key);
-                *row_of(c, key) = b;
-                b->known = true;
-            }
+            if (sharing)
+                *n_have +=
+                    copy_nearest(c, b, parent, tok + i * KV_BLOCK, n_prompt - 1 - i * KV_BLOCK);
+            if (prompt)
+                learn(c, b, key, parent, tok + i * KV_BLOCK);
+            sharing = false;
         }
         s->block[i] = b;
         s->data[i] = b->data;
         s->n_block = i + 1;
     }
     hasher_free(h);
-    *n_have = s->n_shared * KV_BLOCK;
     return true;
 }
 

@@ -5,7 +5,8 @@
  * prompt begins alike takes the same block instead of computing it. Blocks are counted by users; one that
  * nobody uses any more stays findable until its memory is needed (least recently used first).
  *
- * Whoever finds no block makes one and fills it. Others may take it before it is full, and must then not
+ * Where blocks part ways inside, what they have in common is copied: prompts made from one template share its first
+ * words, however few. Whoever finds no block makes one and fills it. Others may take it before it is full, and must then not
  * compute past `n_filled` (see kv_seq_ready).
  *
  * Threads: one at a time.
@@ -24,9 +25,11 @@ enum { KV_BLOCK = 32 }; /* positions */
 struct kv_block {
     uint16_t *data; /* all layers and heads; see backend/cpu/decode.h */
     int n_user, n_filled;
-    bool known; /* in the table under key */
-    struct digest key;
-    struct kv_block *chain;         /* in its row of the table */
+    bool known;                /* in both tables */
+    struct digest key, parent; /* of all tokens to its end, and to its beginning */
+    uint32_t tok[KV_BLOCK];
+    struct kv_block *chain;         /* in its row of the table of keys */
+    struct kv_block *sibling;       /* in its row of the table of parents */
     struct kv_block *older, *newer; /* among the unused */
 };
 
@@ -41,7 +44,7 @@ struct kvcache;
 struct kvcache *kvcache_new(size_t n_block_elem, int max_blocks);
 void kvcache_free(struct kvcache *c); /* NULL is fine */
 
-/* Blocks for n_pos positions. The first n_prompt - 1 tokens may come from others: returns how many
+/* Blocks for n_pos positions. The first n_prompt - 1 tokens may come from others: *n_have says how many
  * positions need no computing here. False: no room now, nothing taken. */
 bool kv_seq_open(struct kvcache *c, struct kv_seq *s, const uint32_t *tok, int n_prompt, int n_pos,
                  int *n_have);

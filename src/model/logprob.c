@@ -44,23 +44,25 @@ static enum st check_text(const struct gen *g, const struct gen_text *t, size_t 
     return ST_OK;
 }
 
-/* Rows of this step: what each open text still needs, oldest first, then texts that have not begun. */
-static int plan_rows(struct scoring *s, struct gen_text *text, size_t n_text, size_t *next)
+/* Opens texts while there is room: before rows are planned, as opening may copy what others have computed. */
+static void open_texts(struct scoring *s, struct gen_text *text, size_t n_text, size_t *next)
+{
+    for (; *next < n_text && s->n_open < s->max_open; (*next)++) {
+        struct gen_text *t = &text[*next];
+        struct given *o = &s->open[s->n_open];
+        *o = (struct given){ .text = t };
+        if (!kv_seq_open(s->g->cache, &o->seq, t->tok, t->from, t->n_tok - 1, &o->n_done))
+            return; /* a later step has room */
+        s->n_open++;
+    }
+}
+
+/* Rows of this step: what each open text still needs, oldest first. */
+static int plan_rows(struct scoring *s)
 {
     struct gen *g = s->g;
     int n_row = 0, n_wanted = 0;
-    for (int i = 0; n_row < g->max_rows; i++) {
-        if (i == s->n_open) {
-            if (*next == n_text || s->n_open == s->max_open)
-                break;
-            struct gen_text *t = &text[*next];
-            struct given *o = &s->open[s->n_open];
-            *o = (struct given){ .text = t };
-            if (!kv_seq_open(g->cache, &o->seq, t->tok, t->from, t->n_tok - 1, &o->n_done))
-                break; /* a later step has room */
-            (*next)++;
-            s->n_open++;
-        }
+    for (int i = 0; i < s->n_open && n_row < g->max_rows; i++) {
         struct given *o = &s->open[i];
         struct gen_text *t = o->text;
         if (!kv_seq_ready(&o->seq, o->n_done))
@@ -119,8 +121,8 @@ enum st gen_logprobs(struct gen *g, struct gen_text *text, size_t n_text, struct
             st = err_set(err, ST_INTERRUPTED, "interrupted while scoring text");
             break;
         }
-        int n_row = plan_rows(&s, text, n_text, &next);
-        int n_wanted = infer_layers(g->infer, g->row, n_row);
+        open_texts(&s, text, n_text, &next);
+        int n_wanted = infer_layers(g->infer, g->row, plan_rows(&s));
         for (s.first = 0; s.first < n_wanted; s.first += g->max_logits) {
             int n = n_wanted - s.first < g->max_logits ? n_wanted - s.first : g->max_logits;
             g->logits = infer_logits(g->infer, s.first, n);

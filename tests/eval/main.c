@@ -1,5 +1,5 @@
 /* tests/eval/main.c - bits per byte, windows of domains. */
-#include "check.h"
+#include "eval_tests.h"
 
 #include <math.h>
 
@@ -309,8 +309,16 @@ static void test_unigram(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        TEST(test_bpb),   TEST(test_all_of_it), TEST(test_limit), TEST(test_shard_as_texts),
-        TEST(test_score), TEST(test_unigram),
+        TEST(test_bpb),
+        TEST(test_all_of_it),
+        TEST(test_limit),
+        TEST(test_shard_as_texts),
+        TEST(test_score),
+        TEST(test_unigram),
+        TEST(test_harness_numbers),
+        TEST(test_question_texts),
+        TEST(test_bad_questions),
+        TEST(test_strides),
     };
     return check_main(tests, N_OF(tests), argc, argv);
 }

@@ -26,6 +26,7 @@ void test_sampling(void);
 void test_chat(void);
 void test_neighbours(void);
 void test_shared_prefix(void);
+void test_cache_blocks(void);
 void test_ends(void);
 void test_settings(void);
 void test_long_prompts(void);

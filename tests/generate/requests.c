@@ -4,6 +4,7 @@
 #include "generate_tests.h"
 #include "model/chat.h"
 #include "model/generate.h"
+#include "model/kvcache.h"
 
 enum { MANY = 40 };
 
@@ -126,6 +127,40 @@ void test_shared_prefix(void)
     for (int i = 0; i < 6; i++)
         free(first[i]);
     str_release(&prompt);
+}
+
+/* Blocks as such: whole ones are shared, parts of one are copied, never more than was computed or is allowed. */
+void test_cache_blocks(void)
+{
+    enum { N = 100, ELEM = 64 };
+    struct kvcache *c = kvcache_new(ELEM, 12);
+    struct kv_seq first, other;
+    uint32_t tok[N], like[N];
+    int n_have;
+    for (uint32_t i = 0; i < N; i++)
+        tok[i] = like[i] = i;
+    NEED(kv_seq_open(c, &first, tok, N, N, &n_have) && n_have == 0, "%d positions", n_have);
+    for (int i = 0; i < 70; i++) {
+        kv_seq_fill(&first, i);
+        first.data[i / KV_BLOCK][i % KV_BLOCK] = (uint16_t)(1000 + i);
+    }
+    static const struct {
+        int differs, n_prompt, n_have; /* differs: the first token that does */
+    } t[] = { { 50, N, 50 }, { 50, 41, 40 }, { 20, N, 20 }, { 20, 16, 15 }, { 3, N, 0 },
+              { 34, N, 32 }, { 64, N, 64 },  { 90, N, 70 }, { 64, 33, 32 }, { 64, 32, 31 } };
+    for (size_t i = 0; i < N_OF(t); i++) {
+        memcpy(like, tok, sizeof like);
+        like[t[i].differs] = 777 + (uint32_t)i;
+        NEED(kv_seq_open(c, &other, like, t[i].n_prompt, N, &n_have), "no room");
+        CHECK(n_have == t[i].n_have, "%zu: %d positions, want %d", i, n_have, t[i].n_have);
+        for (int k = 0; k < n_have; k++)
+            CHECK(other.data[k / KV_BLOCK][k % KV_BLOCK] == 1000 + k, "%zu: position %d", i, k);
+        CHECK(kv_seq_ready(&other, n_have), "%zu", i);
+        kv_seq_fill(&other, n_have);
+        kv_seq_close(c, &other);
+    }
+    kv_seq_close(c, &first);
+    kvcache_free(c);
 }
 
 /* The token that comes after a prompt, for the tests of ends. */
