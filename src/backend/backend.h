@@ -15,9 +15,9 @@
  * Determinism: reductions are done in an order that follows from shapes, never from the number of
  * threads; the same calls give the same bytes with 1 or N.
  *
- * Backends: cpu (kernels for AVX-512, AVX2 or plain C, chosen at run time; MIXLAW_ISA forces one), ref
- * (plain loops, slow: the oracle that every other backend is tested against), cuda (not built yet: its
- * open says ST_UNSUPPORTED).
+ * Backends: cpu (kernels for AMX, AVX512-BF16, AVX-512, AVX2 or plain C, chosen at run time; MIXLAW_ISA
+ * forces one, see cpu/isa.h), ref (plain loops, slow: the oracle that every other backend is tested
+ * against), cuda (not built yet: its open says ST_UNSUPPORTED).
  *
  * Threads: one thread at a time uses a backend; it may use many inside.
  */
@@ -61,6 +61,12 @@ struct muon_step {
     double grad_clip; /* as in adamw_step */
 };
 
+/* FLOP/s that products can reach at most with all of the backend's threads; 0: unknown, or nothing for it. */
+struct backend_peak {
+    double fp32, bf16;
+    double used; /* of the precision that this backend multiplies in */
+};
+
 struct backend;
 
 /* qkv is [n_tok, (n_head + 2 n_kv_head) d_head]: query heads, key heads, value heads of a token, before
@@ -68,6 +74,7 @@ struct backend;
 struct backend_ops {
     void (*close)(struct backend *b);
     enum st (*sync)(struct backend *b, struct err *err);
+    void (*peak)(struct backend *b, struct backend_peak *out); /* measured now: about 10 ms */
 
     /* Tensors. alloc gives zeroed memory to a shape; upload and download move whole tensors. */
     enum st (*alloc)(struct backend *b, struct tensor *t, struct err *err);

@@ -10,17 +10,15 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
-static const char *const isa_name[] = { "plain", "avx2", "avx512" };
+static const char *const isa_name[] = { "plain", "avx2", "avx512", "avx512bf16", "amx" };
 
 /* Opens a backend with the family forced; NULL when this processor lacks it. */
 static struct backend *open_isa(const char *isa, int n_threads, enum precision p)
 {
     struct backend *b = NULL;
     struct err err = { "" };
-    if (!isa_find(isa)) {
-        printf("skipped: %s, which this processor lacks\n", isa);
+    if (!isa_find(isa)) /* test_open says so */
         return NULL;
-    }
     setenv("MIXLAW_ISA", isa, 1);
     enum st st = backend_open(&b, "cpu", n_threads, p, &err);
     unsetenv("MIXLAW_ISA");
@@ -326,7 +324,7 @@ static const struct shape shape[] = {
     { 2, 40, 4, 2, 32, 64, 96, 130 },   /* two query heads a key head */
     { 1, 300, 2, 2, 64, 128, 352, 97 }, /* more than one block of everything */
     { 3, 1, 1, 1, 2, 3, 5, 7 },         /* nothing fits a vector */
-    { 1, 17, 6, 1, 10, 33, 47, 65 },
+    { 1, 17, 6, 1, 10, 33, 47, 65 },    { 1, 45, 1, 1, 16, 72, 850, 450 }, /* several parts of k */
 };
 
 static void compare(const char *isa, enum precision p, double limit)
@@ -362,33 +360,40 @@ static void test_ops_fp32(void)
 static void test_ops_bf16(void)
 {
     for (size_t i = 0; i < N_OF(isa_name); i++)
-        compare(isa_name[i], PRECISION_BF16, 1e-3);
+        compare(isa_name[i], PRECISION_BF16, 1e-4);
+}
+
+static void same_bytes(const char *isa, enum precision p, const struct shape *s)
+{
+    struct outputs one, more;
+    struct backend *b = open_isa(isa, 1, p);
+    if (!b)
+        return;
+    run_all(b, s, &one);
+    for (int n = 2; n <= 5; n++) {
+        backend_close(b);
+        b = open_isa(isa, n, p);
+        run_all(b, s, &more);
+        for (int k = 0; k < one.n; k++)
+            CHECK(memcmp(one.row[k].value, more.row[k].value, one.row[k].n * sizeof(float)) == 0,
+                  "%s, %s: other bytes with %d threads", backend_name(b), one.row[k].name, n);
+        outputs_release(&more);
+    }
+    backend_close(b);
+    outputs_release(&one);
 }
 
 static void test_threads_same_bytes(void)
 {
-    for (size_t i = 0; i < N_OF(shape); i++) {
-        struct outputs one, more;
-        const char *best = isa_find("avx512") ? "avx512" : isa_find("avx2") ? "avx2" : "plain";
-        struct backend *b = open_isa(best, 1, PRECISION_FP32);
-        run_all(b, &shape[i], &one);
-        backend_close(b);
-        for (int n = 2; n <= 5; n++) {
-            b = open_isa(best, n, PRECISION_FP32);
-            run_all(b, &shape[i], &more);
-            for (int k = 0; k < one.n; k++)
-                CHECK(memcmp(one.row[k].value, more.row[k].value, one.row[k].n * sizeof(float)) ==
-                          0,
-                      "shape %zu, %s: other bytes with %d threads", i, one.row[k].name, n);
-            outputs_release(&more);
-            backend_close(b);
+    for (size_t k = 0; k < N_OF(isa_name); k++)
+        for (size_t i = 0; i < N_OF(shape); i++) {
+            same_bytes(isa_name[k], PRECISION_FP32, &shape[i]);
+            same_bytes(isa_name[k], PRECISION_BF16, &shape[i]);
         }
-        outputs_release(&one);
-    }
 }
 
 /* A row has the same bits in any batch: what the generator relies on. */
-static void test_product_rows(void)
+static void product_rows(const char *isa, enum precision precision)
 {
     enum { N_OUT = 150, N_IN = 500, N = 45 };
     struct cpu *c;
@@ -396,14 +401,16 @@ static void test_product_rows(void)
     float *w = random_values(N_OUT * N_IN, "w", 1), *x = random_values(N * N_IN, "x", 1),
           *all = NEW_ARRAY(float, N *N_OUT), *some = NEW_ARRAY(float, N *N_OUT);
     struct packed p = { 0 };
-    NEED(cpu_open(&c, 2, PRECISION_FP32, &err) == ST_OK, "%s", err.msg);
+    setenv("MIXLAW_ISA", isa, 1);
+    NEED(cpu_open(&c, 2, precision, &err) == ST_OK, "%s", err.msg);
+    unsetenv("MIXLAW_ISA");
     pack_weight(c, &p, w, N_OUT, N_IN);
     product(c, all, N_OUT, x, N_IN, N, &p, NULL, 0);
     for (int n = 1; n < N; n += 3)
         for (int first = 0; first + n <= N; first += 7) {
             product(c, some, N_OUT, x + first * N_IN, N_IN, n, &p, NULL, 0);
             CHECK(memcmp(some, all + first * N_OUT, (size_t)n * N_OUT * sizeof *some) == 0,
-                  "rows %d..%d differ", first, first + n);
+                  "%s: rows %d..%d differ", isa, first, first + n);
         }
     packed_release(&p);
     cpu_close(c);
@@ -411,6 +418,15 @@ static void test_product_rows(void)
     free(x);
     free(all);
     free(some);
+}
+
+static void test_product_rows(void)
+{
+    for (size_t i = 0; i < N_OF(isa_name); i++)
+        if (isa_find(isa_name[i])) {
+            product_rows(isa_name[i], PRECISION_FP32);
+            product_rows(isa_name[i], PRECISION_BF16);
+        }
 }
 
 /* ref's backward against differences of its forward: f = sum of weights * outputs. */
@@ -540,18 +556,67 @@ static void test_open(void)
     unsetenv("MIXLAW_ISA");
     for (size_t i = 0; i < N_OF(isa_name); i++)
         if (isa_find(isa_name[i]))
-            CHECK(isa_check(isa_find(isa_name[i]), &err) == ST_OK, "%s", err.msg);
+            CHECK(isa_check(isa_find(isa_name[i]), PRECISION_BF16, &err) == ST_OK, "%s", err.msg);
+        else
+            printf("skipped: %s, which this processor lacks\n", isa_name[i]);
     NEED(backend_open(&b, "auto", 0, PRECISION_AUTO, &err) == ST_OK, "%s", err.msg);
     printf("auto is %s\n", backend_name(b));
     backend_close(b);
 }
 
+/* What a row is called, what it multiplies in when nothing is asked, and that a processor without it says so. */
+static void forced(const char *isa, enum precision p, const char *want)
+{
+    struct backend *b = NULL;
+    struct err err = { "" };
+    setenv("MIXLAW_ISA", isa, 1);
+    enum st st = backend_open(&b, "cpu", 1, p, &err);
+    unsetenv("MIXLAW_ISA");
+    if (isa_find(isa))
+        CHECK(st == ST_OK && strcmp(backend_name(b), want) == 0, "%s: %s", isa,
+              b ? backend_name(b) : err.msg);
+    else
+        CHECK(st == ST_UNSUPPORTED && !b && strstr(err.msg, isa) && strstr(err.msg, "lacks"),
+              "%s: %s", isa, err.msg);
+    backend_close(b);
+}
+
+static void test_forced(void)
+{
+    forced("plain", PRECISION_AUTO, "cpu/plain fp32");
+    forced("plain", PRECISION_BF16, "cpu/plain bf16");
+    forced("avx2", PRECISION_AUTO, "cpu/avx2 fp32");
+    forced("avx512", PRECISION_AUTO, "cpu/avx512 fp32");
+    forced("avx512bf16", PRECISION_AUTO, "cpu/avx512bf16 bf16");
+    forced("avx512bf16", PRECISION_FP32, "cpu/avx512 fp32");
+    forced("amx", PRECISION_AUTO, "cpu/amx bf16");
+    forced("amx", PRECISION_FP32, "cpu/avx512 fp32");
+}
+
+/* Emulated instructions have a peak too, a low one. */
+static void test_peak(void)
+{
+    for (size_t i = 0; i < N_OF(isa_name); i++) {
+        struct backend *b = open_isa(isa_name[i], 2, PRECISION_AUTO);
+        struct backend_peak peak;
+        if (!b)
+            continue;
+        b->ops->peak(b, &peak);
+        bool bf16 = isa_find(isa_name[i])->bf16_instruction;
+        CHECK(peak.fp32 > 1e8 && peak.fp32 < 1e14, "%s: %g", isa_name[i], peak.fp32);
+        CHECK(bf16 ? peak.bf16 > 1e6 : peak.bf16 == 0, "%s: %g", isa_name[i], peak.bf16);
+        CHECK(peak.used == (bf16 ? peak.bf16 : peak.fp32), "%s: %g", isa_name[i], peak.used);
+        backend_close(b);
+    }
+}
+
 static void test_nan_stays(void)
 {
     for (size_t i = 0; i < N_OF(isa_name); i++) {
-        const struct kernels *k = isa_find(isa_name[i]);
-        if (!k)
+        const struct isa *isa = isa_find(isa_name[i]);
+        if (!isa)
             continue;
+        const struct kernels *k = isa->k;
         float x[40], max;
         for (int n = 1; n <= 40; n++)
             for (int at = 0; at < n; at++) {
@@ -572,9 +637,15 @@ static void test_nan_stays(void)
 int main(int argc, char **argv)
 {
     static const struct check_test test[] = {
-        TEST(test_open),         TEST(test_ops_fp32),           TEST(test_ops_bf16),
-        TEST(test_product_rows), TEST(test_threads_same_bytes), TEST(test_finite_differences),
+        TEST(test_open),
+        TEST(test_ops_fp32),
+        TEST(test_ops_bf16),
+        TEST(test_product_rows),
+        TEST(test_threads_same_bytes),
+        TEST(test_finite_differences),
         TEST(test_nan_stays),
+        TEST(test_forced),
+        TEST(test_peak),
     };
     return check_main(test, N_OF(test), argc, argv);
 }

@@ -17,6 +17,7 @@
 
 #define __AVX512F__ 1
 #define __AVX512BW__ 1
+#define __AVX512BF16__ 1
 
 static inline simde__m512 emulate_maskz_loadu_ps(uint16_t k, const void *p)
 {
@@ -80,6 +81,33 @@ static inline simde__m512 emulate_cvtepi32_ps(simde__m512i a)
 #define _mm512_cvtepi32_ps(a) emulate_cvtepi32_ps(a)
 #undef _mm512_maskz_loadu_ps
 #undef _mm512_mask_storeu_ps
+/* VCVTNE2PS2BF16: b's elements below, a's above; nearest even, NaN quiet, denormals are zero. */
+static inline uint16_t emulate_bf16(float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    if ((u & 0x7f800000) == 0)
+        return (uint16_t)(u >> 16 & 0x8000);
+    if (x != x)
+        return (uint16_t)(u >> 16 | 0x40);
+    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+static inline simde__m512bh emulate_cvtne2ps_pbh(simde__m512 a, simde__m512 b)
+{
+    float f[32];
+    uint16_t h[32];
+    simde__m512bh r;
+    simde_mm512_storeu_ps(f, b);
+    simde_mm512_storeu_ps(f + 16, a);
+    for (int i = 0; i < 32; i++)
+        h[i] = emulate_bf16(f[i]);
+    memcpy(&r, h, sizeof r);
+    return r;
+}
+
+#undef _mm512_cvtne2ps_pbh
+#define _mm512_cvtne2ps_pbh(a, b) emulate_cvtne2ps_pbh(a, b)
 #undef _mm512_cvtps_epi32
 #undef _mm512_cvtph_ps
 #undef _mm512_cvtps_ph

@@ -8,14 +8,15 @@
 
 enum st cpu_open(struct cpu **out, int n_threads, enum precision p, struct err *err)
 {
-    const struct kernels *k;
+    const struct isa *isa;
     *out = NULL;
-    enum st st = isa_choose(&k, err);
+    enum st st = isa_choose(&isa, &p, err);
     if (st < 0)
         return st;
     struct cpu *c = NEW(struct cpu);
-    c->k = k;
-    c->bf16 = p == PRECISION_BF16;
+    c->isa = isa;
+    c->k = isa->k;
+    c->b = p == PRECISION_BF16 ? isa->b : NULL;
     c->pool = pool_new(n_threads > 0 ? n_threads : cpu_count());
     c->own = NEW_ARRAY(struct cpu_scratch, (size_t)pool_size(c->pool));
     *out = c;

@@ -71,11 +71,12 @@ static bool agrees(const struct decode_kernels *k)
 
 enum st decode_kernels(const struct decode_kernels **out, struct err *err)
 {
-    const struct kernels *family;
-    enum st st = isa_choose(&family, err);
+    const struct isa *isa;
+    enum precision p = PRECISION_FP32;
+    enum st st = isa_choose(&isa, &p, err);
     if (st < 0)
         return st;
-    *out = decode_kernels_find(family->name);
+    *out = decode_kernels_find(isa->k->name);
     if (*out && !agrees(*out)) {
         log_warn("the generator's %s kernels fail their self-test here; plain C instead",
                  (*out)->name);

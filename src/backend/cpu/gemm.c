@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/cpu/gemm_bf16.h"
 #include "base/attr.h"
 #include "base/mem.h"
 
@@ -82,13 +83,15 @@ static void pack_item(void *arg, size_t item, int thread)
     else
         j->k->pack_cols(dst, j->weight + (size_t)col * (size_t)w->n_in, (size_t)w->n_in, w->n_in,
                         n_col);
-    if (w->bf16)
-        j->k->round_bf16(dst, dst, (size_t)n_blocks(n_col, nr) * (size_t)w->n_in * (size_t)nr);
 }
 
 static void pack_any(struct cpu *c, struct packed *w, const float *weight, int n_out, int n_in,
                      bool transposed)
 {
+    if (c->b) {
+        bf16_pack_weight(c, w, weight, n_out, n_in, transposed);
+        return;
+    }
     size_t n = (size_t)n_blocks(n_out, c->k->nr) * (size_t)n_in * (size_t)c->k->nr;
     if (w->n != n) {
         free(w->panels);
@@ -97,7 +100,6 @@ static void pack_any(struct cpu *c, struct packed *w, const float *weight, int n
     }
     w->n_out = n_out;
     w->n_in = n_in;
-    w->bf16 = c->bf16;
     struct pack_job j = { c->k, w, weight, transposed };
     pool_run(c->pool, (size_t)n_blocks(n_out, COLUMNS), pack_item, &j);
 }
@@ -115,6 +117,7 @@ void pack_weight_t(struct cpu *c, struct packed *w, const float *weight, int n_o
 void packed_release(struct packed *w)
 {
     free(w->panels);
+    free(w->pairs);
     *w = (struct packed){ 0 };
 }
 
@@ -192,34 +195,12 @@ static void product_item(void *arg, size_t item, int thread)
     }
 }
 
-struct round_job {
-    const struct kernels *k;
-    float *dst;
-    const float *src;
-    size_t ld;
-    int n_col, n;
-};
-
-enum { ROUND_ROWS = 64 };
-
-static void round_item(void *arg, size_t item, int thread)
-{
-    const struct round_job *j = arg;
-    (void)thread;
-    for (int r = (int)item * ROUND_ROWS; r < j->n && r < (int)(item + 1) * ROUND_ROWS; r++)
-        j->k->round_bf16(j->dst + (size_t)r * (size_t)j->n_col, j->src + (size_t)r * j->ld,
-                         (size_t)j->n_col);
-}
-
 void product(struct cpu *c, float *out, size_t ld_out, const float *x, size_t ld_x, int n,
              const struct packed *w, const float *from, size_t ld_from)
 {
-    if (w->bf16) {
-        float *rounded = cpu_shared(c, SHARED_X, (size_t)n * (size_t)w->n_in);
-        struct round_job r = { c->k, rounded, x, ld_x, w->n_in, n };
-        pool_run(c->pool, (size_t)n_blocks(n, ROUND_ROWS), round_item, &r);
-        x = rounded;
-        ld_x = (size_t)w->n_in;
+    if (w->pairs) {
+        bf16_product(c, out, ld_out, x, ld_x, n, w, from, ld_from);
+        return;
     }
     struct product_job j = { c->k, w, out, x, from, ld_out, ld_x, ld_from, n, 0, 0 };
     j.n_col_blocks = n_blocks(w->n_out, COLUMNS);
@@ -264,8 +245,6 @@ static void wgrad_pack(void *arg, size_t item, int thread)
     int n_k = at_most(j->n - k0, j->kc), n_col = at_most(j->n_in - col, COLUMNS);
     float *dst = panels_at(j, k0, col);
     k->pack_rows(dst, j->x + (size_t)k0 * j->ld_x + col, j->ld_x, n_k, n_col);
-    if (j->cpu->bf16)
-        k->round_bf16(dst, dst, (size_t)n_blocks(n_col, k->nr) * (size_t)(k->nr * n_k));
 }
 
 static void wgrad_item(void *arg, size_t item, int thread)
@@ -285,8 +264,6 @@ static void wgrad_item(void *arg, size_t item, int thread)
         t.kc = at_most(j->n - k0, j->kc);
         size_t n_panel = (size_t)t.kc * (size_t)k->nr;
         k->pack_tiles(tiles, j->dy + (size_t)k0 * j->ld_dy + row, j->ld_dy, t.kc, n_row);
-        if (j->cpu->bf16)
-            k->round_bf16(tiles, tiles, tile_rows * (size_t)t.kc);
         for (int q = col; q < end_col; q += k->nr) {
             t.nr = at_most(end_col - q, k->nr);
             t.b = panels_at(j, k0, q);
@@ -306,6 +283,10 @@ void product_wgrad(struct cpu *c, float *dw, const float *dy, size_t ld_dy, cons
                    size_t ld_x, int n, int n_out, int n_in)
 {
     const struct kernels *k = c->k;
+    if (c->b) {
+        bf16_product_wgrad(c, dw, dy, ld_dy, x, ld_x, n, n_out, n_in);
+        return;
+    }
     struct wgrad_job j = { .k = k,
                            .cpu = c,
                            .dw = dw,

@@ -19,15 +19,19 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "backend/backend.h"
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/kernels_bf16.h"
 #include "base/pool.h"
 
+struct isa;
 struct cpu {
-    const struct kernels *k;
+    const struct isa *isa;
+    const struct kernels *k; /* the row's */
     struct pool *pool;
-    bool bf16; /* operands of products are rounded to bfloat16, sums stay fp32 */
+    const struct bf16_kernels *b; /* of all products but attention's; NULL: they are fp32 too */
     struct cpu_scratch {
         float *p;
         size_t n;
@@ -45,9 +49,9 @@ float *cpu_shared(struct cpu *c, int which, size_t n); /* outside of them */
 
 struct packed {
     int n_out, n_in;
-    bool bf16;     /* holds rounded values */
-    float *panels; /* [ceil(n_out / nr)][n_in][nr] */
-    size_t n;
+    float *panels;   /* [ceil(n_out / nr)][n_in][nr], or, for products in bf16, */
+    uint32_t *pairs; /* b of kernels_bf16.h */
+    size_t n;        /* elements of the one that is there */
 };
 
 void pack_weight(struct cpu *c, struct packed *w, const float *weight, int n_out, int n_in);

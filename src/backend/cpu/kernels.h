@@ -42,7 +42,6 @@ struct kernels {
     void (*pack_rows)(float *dst, const float *src, size_t ld, int n_k, int n_col);
     void (*pack_cols)(float *dst, const float *src, size_t ld, int n_k, int n_col);
     void (*pack_tiles)(float *dst, const float *src, size_t ld, int n_k, int n_row);
-    void (*round_bf16)(float *dst, const float *src, size_t n);
 
     /* out = x * g / sqrt(mean(x^2) + eps) */
     void (*rmsnorm)(float *out, const float *x, const float *g, int d, float eps);
@@ -66,6 +65,8 @@ struct kernels {
     void (*add)(float *x, const float *y, size_t n);
     float (*dot)(const float *x, const float *y, int n);
     double (*sumsq)(const float *x, size_t n);
+    /* About n rounds of multiply-adds that touch no memory; returns their FLOP. *sink keeps them alive. */
+    double (*peak_loop)(int n, float *sink);
     /* clears g */
     void (*adamw)(float *p, float *g, float *m, float *v, size_t n, const struct adam_coef *c);
 };

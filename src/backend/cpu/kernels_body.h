@@ -249,15 +249,6 @@ static void pack_tiles(float *dst, const float *src, size_t ld, int n_k, int n_r
     }
 }
 
-static void round_bf16(float *dst, const float *src, size_t n)
-{
-    size_t i = 0;
-    for (; i + VW <= n; i += VW)
-        v_store(dst + i, v_bf16(v_load(src + i)));
-    if (i < n)
-        v_store_n(dst + i, v_bf16(v_load_n(src + i, (int)(n - i))), (int)(n - i));
-}
-
 /* Runs body for whole vectors, then once for the rest: LOAD and STORE know the tail. */
 #define LOAD(p) (tail ? v_load_n((p) + i, tail) : v_load((p) + i))
 #define STORE(p, v)                                                                                \
@@ -450,6 +441,23 @@ static void adamw(float *p, float *g, float *m, float *v, size_t n, const struct
     }
 }
 
+static double peak_loop(int n, float *sink)
+{
+    enum {
+        CHAINS = 12
+    }; /* more than a multiply-add's latency times the units; they fit the registers */
+    vf acc[CHAINS], x = v_set1(0.5f), y = v_set1(1);
+    for (int i = 0; i < CHAINS; i++)
+        acc[i] = v_set1((float)i);
+    for (int k = 0; k < n; k++)
+        for (int i = 0; i < CHAINS; i++)
+            acc[i] = v_fma(acc[i], x, y);
+    for (int i = 1; i < CHAINS; i++)
+        acc[0] = v_add(acc[0], acc[i]);
+    *sink += v_sum(acc[0]);
+    return 2.0 * CHAINS * VW * n;
+}
+
 const struct kernels KERNELS = {
     .name = KERNELS_NAME,
     .mr = MR,
@@ -459,7 +467,6 @@ const struct kernels KERNELS = {
     .pack_rows = pack_rows,
     .pack_cols = pack_cols,
     .pack_tiles = pack_tiles,
-    .round_bf16 = round_bf16,
     .rmsnorm = rmsnorm,
     .rmsnorm_bwd = rmsnorm_bwd,
     .swiglu = swiglu,
@@ -473,4 +480,5 @@ const struct kernels KERNELS = {
     .dot = dot,
     .sumsq = sumsq,
     .adamw = adamw,
+    .peak_loop = peak_loop,
 };

@@ -119,9 +119,9 @@ void muon_update(struct cpu *c, float *p, float *g, float *m, size_t rows, size_
     double size = sqrt(c->k->sumsq(j.x, rows * cols));
     j.inv_norm = (float)(1 / (size > MUON_EPS || !(size == size) ? size : MUON_EPS));
     pool_run(c->pool, n_items(j.n), scale_item, &j);
-    bool bf16 = c->bf16;
-    c->bf16 = false;
+    const struct bf16_kernels *bf16 = c->b;
+    c->b = NULL;
     iterate(c, &j);
-    c->bf16 = bf16;
+    c->b = bf16;
     pool_run(c->pool, n_items(rows), update_item, &j);
 }

@@ -15,6 +15,7 @@
 #include "backend/cpu/host.h"
 #include "backend/cpu/loss.h"
 #include "backend/cpu/muon.h"
+#include "backend/cpu/peak.h"
 #include "base/mem.h"
 
 enum { ROWS = 32, EMBED_PARTS = 16 };
@@ -174,7 +175,7 @@ static void linear_dgrad(struct backend *b, struct tensor dx, struct tensor dy,
                          const struct weight *w)
 {
     size_t n_in = w->w.dim[1];
-    assert(w->bwd.panels && dy.dim[1] == w->w.dim[0] && dx.dim[1] == n_in);
+    assert(w->bwd.n > 0 && dy.dim[1] == w->w.dim[0] && dx.dim[1] == n_in);
     product(cpu_of(b), host_f32(dx), n_in, host_f32(dy), dy.dim[1], (int)dy.dim[0], &w->bwd, NULL,
             0);
 }
@@ -304,7 +305,7 @@ static void loss_bwd(struct backend *b, struct tensor losses, struct tensor dh, 
                      struct tensor h, const struct weight *w, struct tensor target, float scale,
                      float z_loss)
 {
-    assert(w->bwd.panels);
+    assert(w->bwd.n > 0);
     head_loss(cpu_of(b), host_f32(losses), host_f32(dh), host_f32(dw), host_f32(h), (int)h.dim[0],
               &w->fwd, &w->bwd, host_u32(target), scale, z_loss);
 }
@@ -390,9 +391,15 @@ static void ema(struct backend *b, struct tensor mean, struct tensor x, double d
     pool_run(cpu_of(b)->pool, n_items(j.n, SPAN), ema_item, &j);
 }
 
+static void peak(struct backend *b, struct backend_peak *out)
+{
+    peak_measure(cpu_of(b), out);
+}
+
 static const struct backend_ops ops = {
     .close = cpu_backend_close,
     .sync = host_sync,
+    .peak = peak,
     .alloc = host_alloc,
     .free = host_free,
     .upload = host_upload,
@@ -432,7 +439,9 @@ enum st backend_cpu_open(struct backend **out, int n_threads, enum precision p, 
     struct cpu_backend *b = NEW(struct cpu_backend);
     b->base.ops = &ops;
     b->cpu = c;
-    snprintf(b->base.name, sizeof b->base.name, "cpu/%s %s", c->k->name, c->bf16 ? "bf16" : "fp32");
+    /* Rows that share their fp32 kernels give the same bytes in fp32: one name. */
+    snprintf(b->base.name, sizeof b->base.name, "cpu/%s", c->b ? c->isa->name : c->k->name);
+    strcat(b->base.name, c->b ? " bf16" : " fp32");
     *out = &b->base;
     return ST_OK;
 }

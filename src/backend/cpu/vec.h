@@ -80,14 +80,6 @@ static inline vf v_pow2(vf n) /* 2^n for whole n in -126..127 */
     __m512i i = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
     return _mm512_castsi512_ps(_mm512_slli_epi32(i, 23));
 }
-static inline vf v_bf16(vf a) /* nearest bfloat16, ties to even; NaN stays NaN */
-{
-    __m512i i = _mm512_castps_si512(a);
-    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(i, 16), _mm512_set1_epi32(1));
-    __m512i r = _mm512_add_epi32(i, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-    r = _mm512_and_si512(r, _mm512_set1_epi32((int)0xffff0000u));
-    return _mm512_mask_mov_ps(_mm512_castsi512_ps(r), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a);
-}
 
 #elif defined(__AVX2__) && defined(__FMA__)
 
@@ -159,14 +151,6 @@ static inline vf v_pow2(vf n)
 {
     __m256i i = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
     return _mm256_castsi256_ps(_mm256_slli_epi32(i, 23));
-}
-static inline vf v_bf16(vf a)
-{
-    __m256i i = _mm256_castps_si256(a);
-    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(i, 16), _mm256_set1_epi32(1));
-    __m256i r = _mm256_add_epi32(i, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
-    r = _mm256_and_si256(r, _mm256_set1_epi32((int)0xffff0000u));
-    return _mm256_blendv_ps(_mm256_castsi256_ps(r), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
 }
 
 #else
@@ -252,20 +236,6 @@ static inline float f_pow2(float n)
 static inline vf v_pow2(vf n)
 {
     V_EACH(f_pow2(n.f[i]));
-}
-static inline float f_bf16(float x)
-{
-    uint32_t u;
-    if (x != x)
-        return x;
-    memcpy(&u, &x, sizeof u);
-    u = (u + 0x7fff + ((u >> 16) & 1)) & 0xffff0000u;
-    memcpy(&x, &u, sizeof u);
-    return x;
-}
-static inline vf v_bf16(vf a)
-{
-    V_EACH(f_bf16(a.f[i]));
 }
 
 #endif
