@@ -1,21 +1,11 @@
-/*
- * tests/fuzz/safetensors.c - libFuzzer driver of the safetensors reader, and of a folder's config.json.
- *
- *     clang -g -O1 -std=c17 -D_POSIX_C_SOURCE=200809L -fsanitize=fuzzer,address,undefined -Isrc \
- *         tests/fuzz/safetensors.c src/model/{safetensors,conf}.c src/base/{json,file,err,mem,str}.c \
- *         -ljansson -lm -o fuzz_safetensors && ./fuzz_safetensors corpus/
- */
-#include <stdio.h>
+/* fuzz/safetensors.c - the safetensors reader, and config.json: the same bytes as either. */
 #include <stdlib.h>
-#include <unistd.h>
 
-#include "base/mem.h"
+#include "fuzz/fuzz.h"
 #include "model/hf.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
-
-/* Whatever opens must be readable to its last byte. */
-static void read_all(const char *path)
+/* Whatever opens can be read to its last byte. */
+static void read_file(const char *path)
 {
     struct safetensors *s;
     struct err err;
@@ -34,6 +24,7 @@ static void read_all(const char *path)
     safetensors_close(s);
 }
 
+/* What is accepted can be written and read again. */
 static void read_conf(const uint8_t *bytes, size_t n)
 {
     struct js *o;
@@ -42,7 +33,7 @@ static void read_conf(const uint8_t *bytes, size_t n)
     if (js_parse(&o, (const char *)bytes, n, &err) < 0)
         return;
     if (hf_conf_parse(&c, o, "config.json", &err) == ST_OK) {
-        struct js *again = model_conf_json(&c); /* what is accepted can be written and read again */
+        struct js *again = model_conf_json(&c);
         if (hf_conf_parse(&c, again, "config.json", &err) < 0)
             abort();
         js_free(again);
@@ -52,13 +43,7 @@ static void read_conf(const uint8_t *bytes, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
-    static char path[] = "/tmp/fuzz-safetensors-XXXXXX";
-    static int fd = -1;
-    if (fd < 0)
-        fd = mkstemp(path);
-    if (fd < 0 || ftruncate(fd, 0) != 0 || pwrite(fd, bytes, n, 0) != (ssize_t)n)
-        abort();
-    read_all(path);
+    read_file(fuzz_file("model.safetensors", bytes, n));
     read_conf(bytes, n);
     return 0;
 }
