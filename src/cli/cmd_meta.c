@@ -2,13 +2,27 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/backend.h"
 #include "cli/args.h"
 #include "cli/commands.h"
 
 static enum st run_version(void *opts, struct cli *cli, int argc, char **argv, struct err *err)
 {
-    (void)opts, (void)cli, (void)argc, (void)argv, (void)err;
+    (void)opts, (void)argc, (void)argv;
     printf("mixlaw %s\n", MIXLAW_VERSION);
+    fflush(stdout);
+    struct backend *b;
+    struct backend_peak peak;
+    enum st st = backend_open(&b, cli->backend, (int)cli->threads, PRECISION_AUTO, err);
+    if (st < 0)
+        return st;
+    b->ops->peak(b, &peak);
+    printf("%s, %d threads, peak fp32 %.0f GFLOP/s", backend_name(b), (int)cli->threads,
+           peak.fp32 * 1e-9);
+    if (peak.bf16 > 0)
+        printf(", bf16 %.0f GFLOP/s", peak.bf16 * 1e-9);
+    printf("\n");
+    backend_close(b);
     return ST_OK;
 }
 

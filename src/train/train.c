@@ -21,6 +21,7 @@ struct trainer {
     struct model *model;
     uint32_t *tok; /* one pass: [micro, seq_len + 1] */
     struct progress progress;
+    double peak; /* FLOP/s of the backend; 0: not measured yet */
     bool started;
     char note[64];
 };
@@ -348,6 +349,17 @@ static enum st log_score(const char *dir, const struct run_record *r, struct err
     return st;
 }
 
+/* Measured once a process, when the first result is due; NaN where the backend has none. */
+static double peak_of(struct trainer *t)
+{
+    if (t->peak == 0) {
+        struct backend_peak peak;
+        t->backend->ops->peak(t->backend, &peak);
+        t->peak = peak.used > 0 ? peak.used : NAN;
+    }
+    return t->peak;
+}
+
 /* Scores, saves and writes the result of a budget whose steps are done (or diverged). */
 static enum st finish_budget(struct trainer *t, const struct train_budget *b,
                              const struct stretch *x, struct err *err)
@@ -378,6 +390,7 @@ static enum st finish_budget(struct trainer *t, const struct train_budget *b,
         struct js *extra = js_object();
         r.wall_s = x->s.train_s + (clock_s() - start);
         r.tok_per_s = x->s.train_s > 0 ? (double)(x->s.step * p->batch_tokens) / x->s.train_s : 0;
+        r.mfu = r.tok_per_s * model_flop_per_tok(&p->model, (int)p->seq_len) / peak_of(t);
         js_put(extra, "sources", sources_json(p, use));
         if (r.diverged)
             js_put_whole(extra, "diverged_step", (int64_t)x->s.step);

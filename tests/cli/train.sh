@@ -32,6 +32,10 @@ lines=$(train a --threads 2)
 for key in n_param n_param_nonemb n_tok loss_train wall_s tok_per_s mfu diverged; do
     [[ $(tail -n1 <<<"$lines") == *"\"$key\":"* ]] || fail "no $key in the last line: $lines"
 done
+[[ $(tail -n1 <<<"$lines") =~ \"mfu\":[0-9] ]] || fail "the share of the peak is unknown: $lines"
+version=$("$MIXLAW" --version --threads 2)
+[[ $(head -n1 <<<"$version") =~ ^mixlaw\ [0-9]+\.[0-9]+\.[0-9]+$ ]] || fail "--version: $version"
+[[ $(tail -n1 <<<"$version") =~ ^cpu/.*2\ threads,\ peak\ fp32\ [0-9]+\ GFLOP/s ]] || fail "--version: $version"
 [[ $(train a) == "$lines" ]] || fail "the second time must only repeat the results"
 grep -q '"share": 0.25' a/20000/run.json || fail "the shares are swapped"
 
