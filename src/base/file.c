@@ -94,8 +94,18 @@ static enum st sync_parent(const char *path, struct err *err)
     return st;
 }
 
+/* Devices, pipes and sockets are written into; to rename over one would take it away from everybody. */
+static bool is_special(const char *path)
+{
+    struct stat s;
+    return lstat(path, &s) == 0 && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode) &&
+           !S_ISLNK(s.st_mode);
+}
+
 enum st file_rename(const char *from, const char *to, struct err *err)
 {
+    if (is_special(to))
+        return err_set(err, ST_IO, "cannot rename '%s' to '%s': that is no plain file", from, to);
     if (rename(from, to) != 0)
         return err_set(err, ST_IO, "cannot rename '%s' to '%s': %s", from, to, strerror(errno));
     return sync_parent(to, err);
@@ -103,12 +113,14 @@ enum st file_rename(const char *from, const char *to, struct err *err)
 
 enum st outfile_open(struct outfile *f, const char *path, struct err *err)
 {
-    *f = (struct outfile){ .path = xstrdup(path),
-                           .tmp = xasprintf("%s.tmp-%ld", path, (long)getpid()) };
-    f->stream = fopen(f->tmp, "wbe");
+    char *target = realpath(path, NULL); /* a link stays, what it points to is replaced */
+    *f = (struct outfile){ .path = target ? target : xstrdup(path) };
+    if (!is_special(f->path))
+        f->tmp = xasprintf("%s.tmp-%ld", f->path, (long)getpid());
+    f->stream = fopen(f->tmp ? f->tmp : f->path, "wbe");
     if (f->stream)
         return ST_OK;
-    enum st st = io_error(err, "create", f->tmp);
+    enum st st = io_error(err, "create", f->tmp ? f->tmp : path);
     outfile_abort(f);
     return st;
 }
@@ -117,16 +129,16 @@ enum st outfile_commit(struct outfile *f, struct err *err)
 {
     enum st st = ST_OK;
     bool failed_before = ferror(f->stream); /* then fflush tries again, and says why */
-    if (fflush(f->stream) != 0 || fsync(fileno(f->stream)) != 0)
+    if (fflush(f->stream) != 0 || (f->tmp && fsync(fileno(f->stream)) != 0))
         st = io_error(err, "write", f->path);
     else if (failed_before)
         st = err_set(err, ST_IO, "cannot write '%s': a part of it was lost", f->path);
     if (fclose(f->stream) != 0 && st == ST_OK)
         st = io_error(err, "write", f->path);
     f->stream = NULL;
-    if (st == ST_OK)
+    if (st == ST_OK && f->tmp)
         st = file_rename(f->tmp, f->path, err);
-    if (st < 0)
+    if (st < 0 && f->tmp)
         unlink(f->tmp);
     return st;
 }
@@ -135,7 +147,8 @@ void outfile_abort(struct outfile *f)
 {
     if (f->stream) {
         fclose(f->stream);
-        unlink(f->tmp);
+        if (f->tmp)
+            unlink(f->tmp);
     }
     free(f->path);
     free(f->tmp);

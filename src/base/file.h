@@ -30,9 +30,11 @@ MUST_USE enum st file_size(const char *path, uint64_t *n_bytes, struct err *err)
 MUST_USE enum st file_rename(const char *from, const char *to,
                              struct err *err); /* and syncs the folder */
 
+/* A file that appears whole or not at all, beside its name until then. What is no plain file, such as
+ * /dev/null or a pipe, is written into as it is. */
 struct outfile {
-    FILE *stream; /* NULL when closed */
-    char *path, *tmp;
+    FILE *stream;     /* NULL when closed */
+    char *path, *tmp; /* links followed; tmp NULL: written into path itself */
 };
 MUST_USE enum st outfile_open(struct outfile *f, const char *path, struct err *err);
 MUST_USE enum st outfile_commit(struct outfile *f, struct err *err);

@@ -382,6 +382,7 @@ struct js *plan_json(const struct plan *p, const struct study_conf *c)
     js_put_whole(out, "eval_bytes", (int64_t)p->eval_bytes);
     js_put_whole(out, "n_domain", (int64_t)p->n_domain);
     js_put_whole(out, "natural_tok", (int64_t)p->natural_tok);
+    js_put_text(out, "kernel_path", p->kernel_path);
     js_put(out, "lr", reals(p->lr, p->n_model));
     js_put_bool(out, "sweep", p->sweep);
     js_put(out, "swept", list = js_array());
@@ -503,6 +504,7 @@ enum st plan_from_json(struct plan *p, const struct js *v, struct err *err)
         s->tok_per_page = js_get_real(row, "tok_per_page", 0);
         s->made = js_get_bool(row, "made", false);
     }
+    snprintf(p->kernel_path, sizeof p->kernel_path, "%s", js_get_text(v, "kernel_path", ""));
     p->sweep = js_get_bool(v, "sweep", false);
     for (size_t i = 0; i < js_len(swept); i++) {
         const struct js *row = js_at(swept, i);

@@ -58,6 +58,7 @@ struct plan_swept {
 
 struct plan {
     uint64_t vocab_size, seq_len, batch_tokens, eval_bytes, seeds;
+    char kernel_path[48]; /* as train's pilot names it, "cpu/avx2 fp32": every run trains on it */
     double lr[STUDY_MAX]; /* per model; 0: train's own law */
     bool sweep;           /* rates are swept before training */
     struct plan_swept swept[PLAN_MAX_SWEPT];

@@ -290,6 +290,9 @@ enum st stage_train_pilot(struct study *s, uint64_t n_param, double *tok_per_s, 
             if (st == ST_OK)
                 *tok_per_s += js_get_real(row, "tok_per_s", 0);
             if (st == ST_OK)
+                snprintf(p->kernel_path, sizeof p->kernel_path, "%s",
+                         js_get_text(row, "backend", ""));
+            if (st == ST_OK)
                 js_free(row);
         }
         str_release(&text);

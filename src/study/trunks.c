@@ -44,6 +44,13 @@ char *trunk_dir(struct study *s, const struct trunk *t)
     return study_path(s, "%s/%s", t->folder, t->id);
 }
 
+/* That of the frozen kernel path: `auto` may choose otherwise on another processor. */
+static const char *precision(const struct study *s)
+{
+    const char *space = strchr(s->plan.kernel_path, ' ');
+    return space ? space + 1 : s->conf.precision;
+}
+
 void trunk_args(struct study *s, const struct trunk *t, uint64_t threads, struct strlist *argv)
 {
     const struct plan *p = &s->plan;
@@ -51,7 +58,7 @@ void trunk_args(struct study *s, const struct trunk *t, uint64_t threads, struct
     args_add(argv, s->where.self, "train", "--quiet", "--json", "--out", trunk_dir(s, t),
              "--run-id", t->id, "--arm", a->name, "--kind", a->kind, "--schedule", "wsd",
              "--tokenizer", study_path(s, "tokenizer.json"), "--backend", s->where.backend,
-             "--precision", s->conf.precision, NULL);
+             "--precision", precision(s), NULL);
     add_whole(s, argv, "--params", t->n_param);
     add_whole(s, argv, "--seed", t->seed);
     add_whole(s, argv, "--threads", threads);
@@ -134,6 +141,15 @@ static enum st job_failures(const struct trunk *trunk, struct child_job *job, si
     return n_failed ? ST_IO : st;
 }
 
+/* Every run takes the kernels that the pilot took, "cpu/ISA PRECISION", also when the study goes on elsewhere:
+ * a processor that lacks them is refused by train itself. */
+static void obey_kernel_path(const struct study *s)
+{
+    char isa[32];
+    if (sscanf(s->plan.kernel_path, "cpu/%31s", isa) == 1)
+        setenv("MIXLAW_ISA", isa, 1);
+}
+
 enum st train_trunks(struct study *s, const struct trunk *trunk, size_t n, const char *label,
                      struct err *err)
 {
@@ -150,6 +166,7 @@ enum st train_trunks(struct study *s, const struct trunk *trunk, size_t n, const
         job[i].log = study_path(s, "logs/%s.log", trunk[i].id);
         n_tok += trunk[i].budget[trunk[i].n_budget - 1];
     }
+    obey_kernel_path(s);
     struct watch w = { .s = s, .trunk = trunk, .n_trunk = n };
     progress_start(&w.progress, label, n_tok, "tokens");
     progress_resume(&w.progress, tokens_done(&w));

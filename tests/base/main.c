@@ -1,7 +1,11 @@
 /* tests/base/main.c - the base folder's tests. */
 #include "check.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/field.h"
 #include "base/hash.h"
@@ -293,12 +297,39 @@ static void test_paths(void)
     free(dir);
 }
 
+/* What is no plain file is written into and stays what it is; a link stays and its file is replaced. */
+static void test_special_files(void)
+{
+    struct err err = { "" };
+    struct stat s;
+    char *pipe = path_join(check_dir(), "pipe"), *file = path_join(check_dir(), "real"),
+         *link = path_join(check_dir(), "link"), got[4] = "";
+    NEED(mkfifo(pipe, 0600) == 0 && symlink("real", link) == 0, "%s", strerror(errno));
+    int fd = open(pipe, O_RDWR | O_NONBLOCK | O_CLOEXEC); /* so that neither end waits */
+    CHECK(file_write(pipe, "abc", 3, &err) == ST_OK, "%s", err.msg);
+    CHECK(read(fd, got, 3) == 3 && memcmp(got, "abc", 3) == 0, "the pipe got '%s'", got);
+    CHECK(lstat(pipe, &s) == 0 && S_ISFIFO(s.st_mode), "the pipe was replaced");
+    close(fd);
+    CHECK(file_write(file, "old", 3, &err) == ST_OK && file_write(link, "new", 3, &err) == ST_OK,
+          "%s", err.msg);
+    CHECK(lstat(link, &s) == 0 && S_ISLNK(s.st_mode), "the link was replaced");
+    struct strbuf b = { 0 };
+    CHECK(file_read(file, 10, &b, &err) == ST_OK && strcmp(b.s, "new") == 0, "the file has '%s'",
+          b.s ? b.s : "");
+    CHECK(file_rename(file, pipe, &err) == ST_IO && strstr(err.msg, "no plain file"), "%s",
+          err.msg);
+    str_release(&b);
+    free(pipe);
+    free(file);
+    free(link);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test test[] = {
         TEST(test_units),     TEST(test_utf8),  TEST(test_json),      TEST(test_yaml),
         TEST(test_field_set), TEST(test_pool),  TEST(test_rng),       TEST(test_stream),
-        TEST(test_digest),    TEST(test_paths), TEST(test_odd_input),
+        TEST(test_digest),    TEST(test_paths), TEST(test_odd_input), TEST(test_special_files),
     };
     return check_main(test, N_OF(test), argc, argv);
 }

@@ -121,6 +121,7 @@ static void test_plan(void)
           (unsigned long long)plan_pool(&p, &p.arm[4]));
     p.lr[0] = 2e-3;
     p.lr[1] = 1.5e-3;
+    snprintf(p.kernel_path, sizeof p.kernel_path, "cpu/avx2 fp32");
     p.swept[0] = (struct plan_swept){ 200000, "natural", 2e-3, 5.125 };
     p.swept[1] = (struct plan_swept){ 400000, "hq@1", 3e-3, NAN };
     p.n_swept = 2;
