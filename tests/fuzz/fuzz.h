@@ -18,4 +18,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 /* Writes a file of this process's own, for parsers that open files; the same path for the same name. */
 const char *fuzz_file(const char *name, const uint8_t *bytes, size_t n);
 
+/* A value that was read counts as used, so that the read is not optimised away. */
+static inline void fuzz_see(uint64_t value)
+{
+    __asm__ volatile("" : : "r"(value));
+}
+
 #endif

@@ -9,7 +9,6 @@ static void read_file(const char *path)
 {
     struct safetensors *s;
     struct err err;
-    volatile uint64_t sum = 0;
     if (safetensors_open(&s, path, &err) < 0)
         return;
     for (size_t i = 0; i < safetensors_n(s); i++) {
@@ -19,7 +18,7 @@ static void read_file(const char *path)
             abort();
         if (t->n && safetensors_read_part(t, 0, 1, &first) &&
             safetensors_read_part(t, t->n - 1, 1, &last))
-            sum += (first > 0) + (last > 0);
+            fuzz_see((first > 0) + (last > 0));
     }
     safetensors_close(s);
 }
