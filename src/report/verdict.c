@@ -38,6 +38,16 @@ static bool is_control_wrong(const struct js *a)
     return false;
 }
 
+/* A choice better than natural text without being advised: the pages themselves did as well. */
+static bool is_pages_gain(const struct js *a)
+{
+    const struct js *choices = js_get(a, "choices");
+    for (size_t i = 0; i < js_len(choices); i++)
+        if (strcmp(js_get_text(js_at(choices, i), "verdict", ""), "better") == 0)
+            return true;
+    return false;
+}
+
 static void headline(struct verdict *v, const struct js *a)
 {
     const char *verdict = js_get_text(a, "verdict", NULL);
@@ -59,6 +69,8 @@ static void headline(struct verdict *v, const struct js *a)
             b,
             is_control_wrong(a)
                 ? "Cannot tell: a control came out wrong, so the comparison is not to be trusted."
+            : is_pages_gain(a)
+                ? "Cannot tell whether rewriting helps: the same pages unrewritten gain as much."
                 : "Cannot tell: no choice is shown to be better than natural text, nor is a gain "
                   "ruled out.");
     } else if (strcmp(verdict, "insufficient") == 0) {
@@ -73,7 +85,7 @@ static void add_interval(struct verdict *v, const struct js *a)
     double lo = js_get_real(a, "share_lo", NAN), hi = js_get_real(a, "share_hi", NAN);
     const struct js *equal = js_get(a, "equal_set");
     double share = js_get_real(a, "share", NAN);
-    if (isnan(lo) && isnan(share) && js_len(equal) == 0)
+    if (isnan(lo) && isnan(share) && js_len(equal) < 2)
         return;
     struct strbuf *b = line(v, "Interval");
     if (lo < hi)

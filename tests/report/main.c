@@ -182,6 +182,42 @@ static void test_page_pieces_missing(void)
     CHECK(strstr(err.msg, "is not a folder"), "got %s", err.msg);
 }
 
+/* The page's first sentence for each kind of advice. */
+static void test_headlines(void)
+{
+    static const struct {
+        const char *advice, *want;
+    } row[] = {
+        { "{\"verdict\":\"use none\"}", "Use none of this synthetic text" },
+        { "{\"verdict\":\"use hq at 0.5\",\"kind\":\"hq\",\"share\":0.5}", "Use hq for 50 %" },
+        { "{\"verdict\":\"insufficient\"}", "too small to recommend a share" },
+        { "{\"verdict\":\"cannot tell\",\"choices\":[{\"verdict\":\"worse\"}]}",
+          "no choice is shown to be better" },
+        { "{\"verdict\":\"cannot tell\",\"choices\":[{\"verdict\":\"better\"}]}",
+          "the same pages unrewritten gain as much" },
+        { "{\"verdict\":\"cannot tell\",\"choices\":[{\"verdict\":\"better\"}],"
+          "\"controls\":[{\"control\":\"poison\",\"want\":\"worse\",\"ok\":false}]}",
+          "a control came out wrong" },
+    };
+    char *dir = make("full"), *out = path_join(dir, "report.html"),
+         *advice = path_join(dir, "advice.json");
+    for (size_t i = 0; i < N_OF(row); i++) {
+        struct err err = { "" };
+        struct report_counts n;
+        struct strbuf b = { 0 };
+        NEED(file_write(advice, row[i].advice, strlen(row[i].advice), &err) == ST_OK &&
+                 report_write(dir, out, &n, &err) == ST_OK &&
+                 file_read(out, 16 << 20, &b, &err) == ST_OK,
+             "%s", err.msg);
+        CHECK(strstr(b.s, row[i].want), "%s: the page does not say '%s'", row[i].advice,
+              row[i].want);
+        str_release(&b);
+    }
+    free(advice);
+    free(out);
+    free(dir);
+}
+
 static void test_page_hostile(void)
 {
     struct strbuf plain = { 0 }, evil = { 0 };
@@ -238,6 +274,7 @@ int main(int argc, char **argv)
         TEST(test_page_full),
         TEST(test_page_pieces_missing),
         TEST(test_page_hostile),
+        TEST(test_headlines),
         TEST(test_summary),
     };
     return check_main(tests, N_OF(tests), argc, argv);
