@@ -256,6 +256,7 @@ static void test_sweep(void)
                       .model = { 400000 },
                       .lr = { 8e-3 },
                       .n_swept = 2,
+                      .n_share = 1,
                       .n_budget = 1,
                       .seeds = 2,
                       .swept = { { 400000, "natural", 4e-3, 6 }, { 400000, "natural", 8e-3, 5 } } };
