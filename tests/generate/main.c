@@ -1,7 +1,8 @@
 /*
  * tests/generate/main.c - the generator's tests.
  *
- * Besides, for comparisons with other programs:  test_generate logits MODEL TOKENS.u32 LOGITS.f32
+ * Besides, for comparisons with other programs:  test_generate logits MODEL TOKENS.u32 LOGITS.f32 [PRECISION]
+ * in fp32, or as the generator computes with a quantised file (int8, int16, auto)
  */
 #include "base/mem.h"
 #include "generate_tests.h"
@@ -22,11 +23,11 @@ void *words(const char *path, size_t *n)
     return w;
 }
 
-static int write_logits(char **argv)
+static int write_logits(char **argv, const char *precision)
 {
     struct gen *g;
     struct err err;
-    struct gen_conf conf = { 0 };
+    struct gen_conf conf = { .precision = gen_precision_by_name(precision) };
     size_t n;
     uint32_t *tok = words(argv[1], &n);
     if (gen_open(&g, argv[0], &conf, &err) < 0) {
@@ -73,7 +74,7 @@ int main(int argc, char **argv)
         TEST(test_model_parity),
         TEST(test_model_neighbours),
     };
-    if (argc == 5 && strcmp(argv[1], "logits") == 0)
-        return write_logits(argv + 2);
+    if ((argc == 5 || argc == 6) && strcmp(argv[1], "logits") == 0)
+        return write_logits(argv + 2, argc == 6 ? argv[5] : "fp32");
     return check_main(test, N_OF(test), argc, argv);
 }

@@ -105,14 +105,22 @@ def compare(model, test_generate, n):
         ids, exact = llama(str(tmp / "f32.gguf"), 18192, n)
         _, shipped = llama(model, 18193, min(n, 150))
         np.array(ids, "<u4").tofile(tmp / "ids.u32")
-        subprocess.run([test_generate, "logits", model, str(tmp / "ids.u32"), str(tmp / "logits.f32")], check=True)
-        ours = log_softmax(np.fromfile(tmp / "logits.f32", "<f4").reshape(len(ids), -1))
+        def logits(precision):
+            subprocess.run([test_generate, "logits", model, str(tmp / "ids.u32"), str(tmp / "logits.f32"), precision], check=True)
+            return log_softmax(np.fromfile(tmp / "logits.f32", "<f4").reshape(len(ids), -1))
+
+        ours, rounded = logits("fp32"), logits("int8")
     kl, same = differ(exact, ours)
+    kl_theirs, _ = differ(shipped, ours)
+    kl_rounded, same_rounded = differ(exact[: len(shipped)], rounded)
+    print(f"8-bit activations here, against weights as F32: mean KL {kl_rounded:.2g} nats, likeliest token the same in {100 * same_rounded:.2f} %")
     for name, theirs in (("weights as F32", exact), ("file as shipped, 8-bit activations there", shipped)):
         k, s = differ(theirs, ours)
         print(f"llama.cpp, {name}: {len(theirs)} positions, mean KL {k:.2g} nats, likeliest token the same in {100 * s:.2f} %")
     if len(exact) != len(ids) or len(ids) < min(n, 200) or not (kl < 1e-3 and same >= 0.99):
         sys.exit("FAILED: want mean KL < 1e-3 and the same likeliest token in 99 %")
+    if not (kl_rounded < 1.25 * kl_theirs and same_rounded >= 0.98):
+        sys.exit("FAILED: 8-bit activations lose more here than in llama.cpp")
 
 
 def rows(log_p, k):
