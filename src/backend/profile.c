@@ -57,6 +57,11 @@ static enum st profiled_sync(struct backend *b, struct err *err)
     return inside(b)->ops->sync(inside(b), err);
 }
 
+static void profiled_peak(struct backend *b, struct backend_peak *out)
+{
+    inside(b)->ops->peak(inside(b), out);
+}
+
 static enum st profiled_alloc(struct backend *b, struct tensor *t, struct err *err)
 {
     return inside(b)->ops->alloc(inside(b), t, err);
@@ -210,6 +215,7 @@ static void ema(struct backend *b, struct tensor mean, struct tensor x, double d
 static const struct backend_ops ops = {
     .close = profiled_close,
     .sync = profiled_sync,
+    .peak = profiled_peak,
     .alloc = profiled_alloc,
     .free = profiled_free,
     .upload = upload,

@@ -7,6 +7,7 @@
 #include "backend/backend.h"
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/isa.h"
+#include "backend/profile.h"
 #include "base/mem.h"
 #include "base/rng.h"
 
@@ -634,6 +635,33 @@ static void test_nan_stays(void)
     }
 }
 
+/* A table without gaps: an operation that one backend forgot would be a call to nowhere. */
+static void check_whole(const struct backend *b, const char *name)
+{
+    void (*op[sizeof *b->ops / sizeof(void (*)(void))])(void);
+    memcpy(op, b->ops, sizeof op);
+    for (size_t i = 0; i < N_OF(op); i++)
+        CHECK(op[i] != NULL, "%s has no operation %zu", name, i);
+}
+
+static void test_tables(void)
+{
+    static const char *const name[] = { "ref", "cpu" };
+    for (size_t i = 0; i < N_OF(name); i++) {
+        struct backend *b;
+        struct err err;
+        struct backend_peak peak = { -1, -1, -1 };
+        NEED(backend_open(&b, name[i], 1, PRECISION_FP32, &err) == ST_OK, "%s", err.msg);
+        check_whole(b, name[i]);
+        b = backend_profiled(b);
+        check_whole(b, "profiled");
+        b->ops->peak(b, &peak);
+        CHECK(peak.fp32 >= 0 && (i == 0) == (peak.fp32 == 0), "%s, profiled: peak %g", name[i],
+              peak.fp32);
+        backend_close(b);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test test[] = {
@@ -646,6 +674,7 @@ int main(int argc, char **argv)
         TEST(test_nan_stays),
         TEST(test_forced),
         TEST(test_peak),
+        TEST(test_tables),
     };
     return check_main(test, N_OF(test), argc, argv);
 }
