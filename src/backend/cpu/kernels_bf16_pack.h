@@ -11,39 +11,6 @@
 
 enum { BF16_NR = 2 * VW, LINES = 16 }; /* LINES: a panel or rows of a, transposed at once */
 
-#if defined(__AVX2__)
-/* dst[j * ld_dst + i] = src[i * ld + j] for an 8 x 8 block of words. */
-static inline void transpose_words(uint32_t *dst, size_t ld_dst, const uint32_t *src, size_t ld)
-{
-    __m256 r[8], t[8];
-    for (int i = 0; i < 8; i++)
-        r[i] = _mm256_loadu_ps((const float *)(src + (size_t)i * ld));
-    for (int i = 0; i < 8; i += 2) {
-        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 8; i += 4) {
-        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
-        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
-        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-    }
-    for (int i = 0; i < 4; i++) {
-        _mm256_storeu_ps((float *)(dst + (size_t)i * ld_dst),
-                         _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-        _mm256_storeu_ps((float *)(dst + (size_t)(i + 4) * ld_dst),
-                         _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
-    }
-}
-#else
-static inline void transpose_words(uint32_t *dst, size_t ld_dst, const uint32_t *src, size_t ld)
-{
-    for (int i = 0; i < 8; i++)
-        for (int j = 0; j < 8; j++)
-            dst[(size_t)j * ld_dst + (size_t)i] = src[(size_t)i * ld + (size_t)j];
-}
-#endif
-
 /* Up to VW pairs of a line of n floats, zeros beyond. */
 static ALWAYS_INLINE vp line_pairs(const float *p, int n)
 {
@@ -108,9 +75,9 @@ static void pack_a_t(uint32_t *dst, size_t ld_dst, const float *src, size_t ld, 
                 for (int c = 0; c < LINES; c += VW)
                     vp_store(in + i * LINES + c,
                              join_pairs(src + r + c, ld, 2 * (p + i), n_k, n_row - r - c));
-            for (int i = 0; i < LINES; i += 8)
-                for (int c = 0; c < LINES; c += 8)
-                    transpose_words(out + c * LINES + i, LINES, in + i * LINES + c, LINES);
+            for (int i = 0; i < LINES; i += BLOCK)
+                for (int c = 0; c < LINES; c += BLOCK)
+                    transpose_block(out + c * LINES + i, LINES, in + i * LINES + c, LINES);
             size_t n = (size_t)(n_pair - p < LINES ? n_pair - p : LINES);
             for (int i = 0; i < LINES && r + i < n_row; i++)
                 memcpy(dst + (size_t)(r + i) * ld_dst + p, out + i * LINES,
@@ -129,16 +96,16 @@ static void pack_b_t(uint32_t *dst, const float *src, size_t ld, int n_col, int 
                     int at = 2 * (p + q), left = c + i < n_col ? n_k - at : 0;
                     vp_store(in + i * LINES + q, line_pairs(left > 0 ? line + at : src, left));
                 }
-            for (int q = 0; q < LINES && p + q < n_pair; q += 8)
-                for (int i = 0; i < BF16_NR; i += 8) {
-                    uint32_t t[8 * 8], *to = dst + (size_t)(p + q) * BF16_NR + i;
-                    if (p + q + 8 <= n_pair) {
-                        transpose_words(to, BF16_NR, in + i * LINES + q, LINES);
+            for (int q = 0; q < LINES && p + q < n_pair; q += BLOCK)
+                for (int i = 0; i < BF16_NR; i += BLOCK) {
+                    uint32_t t[BLOCK * BLOCK], *to = dst + (size_t)(p + q) * BF16_NR + i;
+                    if (p + q + BLOCK <= n_pair) {
+                        transpose_block(to, BF16_NR, in + i * LINES + q, LINES);
                         continue;
                     }
-                    transpose_words(t, 8, in + i * LINES + q, LINES);
+                    transpose_block(t, BLOCK, in + i * LINES + q, LINES);
                     for (int k = 0; p + q + k < n_pair; k++)
-                        memcpy(to + (size_t)k * BF16_NR, t + 8 * k, 8 * sizeof *t);
+                        memcpy(to + (size_t)k * BF16_NR, t + BLOCK * k, BLOCK * sizeof *t);
                 }
         }
 }

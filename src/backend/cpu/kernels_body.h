@@ -176,39 +176,6 @@ static void pack_rows(float *dst, const float *src, size_t ld, int n_k, int n_co
     }
 }
 
-#if defined(__AVX2__)
-/* dst[k * NR + j] = src[j * ld + k] for an 8 x 8 block. */
-static inline void transpose_8x8(float *dst, const float *src, size_t ld)
-{
-    __m256 r[8], t[8];
-    for (int i = 0; i < 8; i++)
-        r[i] = _mm256_loadu_ps(src + (size_t)i * ld);
-    for (int i = 0; i < 8; i += 2) {
-        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 8; i += 4) {
-        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
-        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
-        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-    }
-    for (int i = 0; i < 4; i++) {
-        _mm256_storeu_ps(dst + (size_t)i * NR, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-        _mm256_storeu_ps(dst + (size_t)(i + 4) * NR, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
-    }
-}
-enum { BLOCK = 8 };
-#else
-static inline void transpose_8x8(float *dst, const float *src, size_t ld)
-{
-    for (int j = 0; j < 8; j++)
-        for (int k = 0; k < 8; k++)
-            dst[k * NR + j] = src[(size_t)j * ld + (size_t)k];
-}
-enum { BLOCK = 8 };
-#endif
-
 static void pack_cols(float *dst, const float *src, size_t ld, int n_k, int n_col)
 {
     for (int c = 0; c < n_col; c += NR, dst += (size_t)n_k * NR) {
@@ -218,7 +185,7 @@ static void pack_cols(float *dst, const float *src, size_t ld, int n_k, int n_co
         for (; k + BLOCK <= n_k; k += BLOCK) {
             int j = 0;
             for (; j + BLOCK <= n; j += BLOCK)
-                transpose_8x8(dst + (size_t)k * NR + j, src + (size_t)(c + j) * ld + k, ld);
+                transpose_block(dst + (size_t)k * NR + j, NR, src + (size_t)(c + j) * ld + k, ld);
             for (; j < n; j++)
                 for (int i = k; i < k + BLOCK; i++)
                     dst[(size_t)i * NR + (size_t)j] = src[(size_t)(c + j) * ld + (size_t)i];

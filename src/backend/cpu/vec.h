@@ -240,6 +240,43 @@ static inline vf v_pow2(vf n)
 
 #endif
 
+/* dst[j * ld_dst + i] = src[i * ld + j] for BLOCK x BLOCK words of four bytes, floats or not. */
+enum { BLOCK = 8 };
+#if defined(__AVX2__)
+static inline void transpose_block(void *dst, size_t ld_dst, const void *src, size_t ld)
+{
+    float *to = dst;
+    const float *from = src;
+    __m256 r[8], t[8];
+    for (int i = 0; i < 8; i++)
+        r[i] = _mm256_loadu_ps(from + (size_t)i * ld);
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+    for (int i = 0; i < 4; i++) {
+        _mm256_storeu_ps(to + (size_t)i * ld_dst, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+        _mm256_storeu_ps(to + (size_t)(i + 4) * ld_dst,
+                         _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    }
+}
+#else
+static inline void transpose_block(void *dst, size_t ld_dst, const void *src, size_t ld)
+{
+    char *to = dst;
+    const char *from = src;
+    for (size_t i = 0; i < BLOCK; i++)
+        for (size_t j = 0; j < BLOCK; j++)
+            memcpy(to + 4 * (j * ld_dst + i), from + 4 * (i * ld + j), 4);
+}
+#endif
+
 /* Lanes are added as a tree: halves first. */
 static inline float v_sum(vf a)
 {
