@@ -288,7 +288,7 @@ static void compare_with_copy(struct advice *a, struct answer *w)
         advice_reason(a,
                       "but the same pages unrewritten, cut alike, gain %.4f (%.4f to %.4f) for "
                       "nothing, and rewriting is not shown to add to that (%.4f, %.4f to %.4f): "
-                      "the gain comes from the choice and cutting of pages",
+                      "choice and cutting of the pages explain the gain",
                       -free_gain.value, -free_gain.hi, -free_gain.lo, d.value, d.lo, d.hi);
         w->verdict = "cannot tell";
         w->arm = -1;

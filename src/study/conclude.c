@@ -56,8 +56,8 @@ static enum st advise(struct study *s, struct err *err)
     args_self(s, &argv, "advise", "--json", "--seed",
               arena_printf(&s->arena, "%llu", (unsigned long long)s->where.seed), NULL);
     /* the decision rule that was frozen in the plan */
-    args_add(&argv, "--level", arena_printf(&s->arena, "%g", PLAN_LEVEL), "--threshold",
-             arena_printf(&s->arena, "%g", PLAN_THRESHOLD), NULL);
+    args_add(&argv, "--level", arena_printf(&s->arena, "%g", s->plan.level), "--threshold",
+             arena_printf(&s->arena, "%g", s->plan.threshold), NULL);
     if (s->conf.price_in > 0)
         args_add(&argv, "--price-in", arena_printf(&s->arena, "%.9g", s->conf.price_in), NULL);
     if (s->conf.price_out > 0)

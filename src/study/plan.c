@@ -58,16 +58,19 @@ static double train_seconds(const struct plan *p, const struct study_conf *c)
     return s;
 }
 
-/* The sweep: two arms at the smallest and the largest size, for the smallest budget. */
-static double sweep_tok(const struct plan *p)
+/* Tokens of the sweep at a size: two arms at the smallest and the largest, for the smallest budget. */
+static double sweep_tok(const struct plan *p, size_t model)
 {
-    return p->sweep ? 2.0 * PLAN_SWEEP_RATES * (double)p->budget[0] : 0;
+    bool swept = p->sweep && (model == 0 || model + 1 == p->n_model);
+    return swept ? 2.0 * PLAN_SWEEP_RATES * (double)p->budget[0] : 0;
 }
 
 static double sweep_seconds(const struct plan *p)
 {
-    double s = sweep_tok(p) / p->rate[0];
-    return p->n_model > 1 ? s + sweep_tok(p) / p->rate[p->n_model - 1] : s;
+    double s = 0;
+    for (size_t i = 0; i < p->n_model; i++)
+        s += sweep_tok(p, i) / p->rate[i];
+    return s;
 }
 
 /* Seconds to make tokens enough for the largest share and budget at the allowed repetition. */
@@ -316,15 +319,20 @@ enum st plan_finish(struct plan *p, const struct study_conf *c, struct err *err)
     enum st st = make_arms(p, c, err);
     if (st < 0)
         return st;
+    if (p->level == 0) { /* a new plan; one that is read obeys what was frozen */
+        p->level = PLAN_LEVEL;
+        p->threshold = PLAN_THRESHOLD;
+    }
     p->n_trunk = p->n_run = p->n_tok = p->disk_bytes = 0;
     p->flop = 0;
     double per_trunk = plan_trunk_tok(p->budget, p->n_budget);
     for (size_t i = 0; i < p->n_model; i++) {
-        double trunks = n_trunks(p, c, c->n_kind, i + 1 == p->n_model);
+        double trunks = n_trunks(p, c, c->n_kind, i + 1 == p->n_model),
+               tok = trunks * per_trunk + sweep_tok(p, i);
         double d_model = sqrt((double)p->model[i] / 36);
         p->n_trunk += (uint64_t)trunks;
-        p->n_tok += (uint64_t)(trunks * per_trunk);
-        p->flop += trunks * per_trunk * 6 * ((double)p->model[i] + (double)p->vocab_size * d_model);
+        p->n_tok += (uint64_t)tok;
+        p->flop += tok * 6 * ((double)p->model[i] + (double)p->vocab_size * d_model);
         /* one checkpoint a run, in fp32, embedding and head apart */
         p->disk_bytes += (uint64_t)(trunks * (double)p->n_budget * 4 *
                                     ((double)p->model[i] + 2 * (double)p->vocab_size * d_model));
@@ -338,7 +346,7 @@ enum st plan_finish(struct plan *p, const struct study_conf *c, struct err *err)
         p->seeds < 2
             ? INFINITY
             : detectable(SEED_SD, (n_choice + 1) * (double)(p->seeds - 1) * (double)p->n_model,
-                         (double)p->seeds, PLAN_LEVEL, (size_t)n_choice);
+                         (double)p->seeds, p->level, (size_t)n_choice);
     strlist_release(&p->warning);
     check_plan(p, c);
     check_sweep(p);
@@ -420,8 +428,8 @@ struct js *plan_json(const struct plan *p, const struct study_conf *c)
     js_put(out, "decision", row = js_object());
     js_put_whole(row, "n_param_nonemb", (int64_t)(p->n_model ? p->model[p->n_model - 1] : 0));
     js_put_whole(row, "n_tok", (int64_t)(p->n_budget ? p->budget[p->n_budget - 1] : 0));
-    js_put_real(row, "level", PLAN_LEVEL);
-    js_put_real(row, "threshold", PLAN_THRESHOLD);
+    js_put_real(row, "level", p->level);
+    js_put_real(row, "threshold", p->threshold);
     js_put_text(row, "correction", "Holm");
     js_put(out, "expected", row = js_object());
     js_put_whole(row, "runs", (int64_t)p->n_run);
@@ -505,6 +513,10 @@ enum st plan_from_json(struct plan *p, const struct js *v, struct err *err)
         s->made = js_get_bool(row, "made", false);
     }
     snprintf(p->kernel_path, sizeof p->kernel_path, "%s", js_get_text(v, "kernel_path", ""));
+    p->level = js_get_real(js_get(v, "decision"), "level", 0);
+    p->threshold = js_get_real(js_get(v, "decision"), "threshold", 0);
+    if (!(p->level > 0 && p->level < 1 && p->threshold > 0))
+        return err_set(err, ST_FORMAT, "'decision' has no level and threshold");
     p->sweep = js_get_bool(v, "sweep", false);
     for (size_t i = 0; i < js_len(swept); i++) {
         const struct js *row = js_at(swept, i);

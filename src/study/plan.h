@@ -63,6 +63,7 @@ struct plan {
     bool sweep;           /* rates are swept before training */
     struct plan_swept swept[PLAN_MAX_SWEPT];
     size_t n_swept;
+    double level, threshold; /* of the decision, frozen; see PLAN_LEVEL, PLAN_THRESHOLD */
     size_t n_domain;
     uint64_t natural_tok; /* tokens of the natural pool */
     uint64_t model[STUDY_MAX], budget[STUDY_MAX];
@@ -75,7 +76,7 @@ struct plan {
     size_t n_arm;
 
     double train_s, generate_s, spent_s; /* expected, expected, already gone before training */
-    uint64_t n_trunk, n_run, n_tok;      /* n_tok: trained on, all branches */
+    uint64_t n_trunk, n_run, n_tok;      /* n_tok: trained on, all branches and the sweep */
     double flop;
     uint64_t disk_bytes, n_request;
     double price;

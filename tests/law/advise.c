@@ -160,7 +160,7 @@ static void test_verdicts(void)
         { "small", "insufficient", "2 sizes, 2 budgets, 5 shares, 3 seeds", &small },
         { "brief", "insufficient", "under 500 steps", &brief },
         { "one seed", "insufficient", "1 seeds an arm", &lonely },
-        { "pages", "cannot tell", "the gain comes from the choice and cutting", &pages },
+        { "pages", "cannot tell", "choice and cutting of the pages explain", &pages },
         { "pages and rewriting", "use hq at 0.3", "is better than natural", &both },
         { "no controls", "use hq at 0.3", "no poison control", &bare },
     };
