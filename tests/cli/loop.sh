@@ -10,7 +10,7 @@ trap 'kill "$server" 2>/dev/null; rm -rf "$dir"' EXIT
 python3 "$here/make_corpus.py" "$dir"
 python3 "$here/fake_server.py" "$dir/port" "$dir/requests" 5 &
 server=$!
-for _ in $(seq 100); do [[ -s $dir/port ]] && break; sleep 0.1; done
+for _ in $(seq 600); do [[ -s $dir/port ]] && break; sleep 0.1; done
 
 cat >"$dir/study.yaml" <<END
 study: loop
@@ -90,7 +90,7 @@ asked=$(($(wc -l <"$dir/requests") - before))
 # Two commands on one folder; a changed study file.
 (exec "$MIXLAW" study run --quiet --out "$dir/one" "$dir/study.yaml" >/dev/null 2>&1) &
 pid=$!
-sleep 1
+until [[ $(cat "$dir/one/.lock") == "$pid" ]] || ! kill -0 "$pid" 2>/dev/null; do sleep 0.05; done # it has read it
 sed -i 's/seeds: 2/seeds: 3/' "$dir/study.yaml"
 wait "$pid" || fail "an unchanged study failed"
 study one 1 2>"$dir/message" && fail "a changed study file was accepted"

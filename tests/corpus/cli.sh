@@ -83,7 +83,7 @@ cmp "$dir/killed/docs-00000.jsonl.zst" "$dir/whole/docs-00000.jsonl.zst" || fail
 if command -v python3 >/dev/null; then
     python3 -u -m http.server --bind 127.0.0.1 --directory "$golden" 0 >"$dir/http" 2>&1 &
     server=$!
-    for _ in $(seq 50); do grep -q 'port [0-9]' "$dir/http" && break; sleep 0.1; done
+    for _ in $(seq 600); do grep -q 'port [0-9]' "$dir/http" && break; sleep 0.1; done
     port=$(sed -n 's/.*port \([0-9]*\).*/\1/p' "$dir/http")
     "$MIXLAW" corpus cat "http://127.0.0.1:$port/members.wet.gz" >"$dir/docs" 2>"$dir/said" || fail "$(cat "$dir/said")"
     cmp -s "$dir/docs" "$golden/members.wet.gz.want" || fail "a URL gave $(cat "$dir/docs")"

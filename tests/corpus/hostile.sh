@@ -73,7 +73,7 @@ sleep 60 >input-pipe &
 sleeper=$!
 "$MIXLAW" corpus cat - <input-pipe >/dev/null 2>said &
 reader=$!
-sleep 1
+until grep -q '^SigCgt:.*[2367abef]$' /proc/$reader/status; do sleep 0.05; done # it listens to SIGINT
 kill -INT $reader
 rc=0; wait $reader || rc=$?
 kill $sleeper

@@ -22,7 +22,7 @@ serve() { # DELAY_MS MODE: sets $url
     servers+=($!)
     # shellcheck disable=SC2034 # the descriptor keeps the pipe open
     exec {keep}>"$T/fifo.$1.$2"
-    for _ in $(seq 100); do [ -s "$T/url" ] && break; sleep 0.1; done
+    for _ in $(seq 600); do [ -s "$T/url" ] && break; sleep 0.1; done
     url=$(cat "$T/url")
     rm "$T/url"
 }
@@ -108,7 +108,7 @@ echo "killed $kills times, $again requests were in flight and asked again"
 serve 200 good
 "$MIXLAW" synth --quiet --recipe hq --generator "$url" --out "$T/two" "$T/pages.jsonl" >/dev/null 2>&1 &
 pid=$!
-for _ in $(seq 50); do [ -s "$T/two/ledger.jsonl" ] && break; sleep 0.1; done
+for _ in $(seq 600); do [ -s "$T/two/ledger.jsonl" ] && break; sleep 0.1; done
 synth --generator "$url" --out "$T/two" >/dev/null 2>"$T/err" && bad "two at once"
 grep -q "$pid\|in use\|held\|another" "$T/err" || bad "two at once: $(cat "$T/err")"
 kill -INT $pid

@@ -20,9 +20,11 @@ void asked_release(struct asked *a);
 
 enum st run_here(const struct asked *a, struct err *err);
 
-/* In a child process that is killed after kill_after_s (0: never). Returns what the child returned,
- * or 1 (ST_END) when it was killed. */
-int run_child(const struct asked *a, double kill_after_s);
+/* In a child process that the kernel ends, with no handler run, after kill_after_cpu_s of its own processor time (0:
+ * never); not of the clock's, so that a busy machine does not move the moment. Returns what the child returned, or 1
+ * (ST_END) when it was killed. */
+int run_child(const struct asked *a, double kill_after_cpu_s);
+double children_cpu_s(void); /* of the children that have ended */
 
 /* result.json without its timing; the caller frees it. NULL, with a failed check, when absent. */
 char *result_of(const char *dir);

@@ -1,9 +1,10 @@
 /* tests/train/world.c - see train_tests.h. */
 #include "train_tests.h"
 
-#include <signal.h>
+#include <math.h>
+#include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -157,26 +158,33 @@ enum st run_here(const struct asked *a, struct err *err)
     return st;
 }
 
-int run_child(const struct asked *a, double kill_after_s)
+int run_child(const struct asked *a, double kill_after_cpu_s)
 {
     fflush(stdout);
     pid_t pid = fork();
     if (pid == 0) {
         struct err err = { "" };
+        double whole = floor(kill_after_cpu_s);
+        struct itimerval t = { .it_value = { (time_t)whole,
+                                             (suseconds_t)(1e6 * (kill_after_cpu_s - whole)) } };
+        if (setitimer(ITIMER_PROF, &t, NULL) != 0)
+            _exit(-ST_IO);
         enum st st = run_here(a, &err);
         if (st < 0)
             fprintf(stderr, "%s\n", err.msg);
         _exit(st < 0 ? -st : 0);
     }
-    if (kill_after_s > 0) {
-        struct timespec t = { (time_t)kill_after_s,
-                              (long)(1e9 * (kill_after_s - (double)(time_t)kill_after_s)) };
-        nanosleep(&t, NULL);
-        kill(pid, SIGKILL);
-    }
     int status = 0;
     waitpid(pid, &status, 0);
     return WIFSIGNALED(status) ? ST_END : -WEXITSTATUS(status);
+}
+
+double children_cpu_s(void)
+{
+    struct rusage u;
+    CHECK(getrusage(RUSAGE_CHILDREN, &u) == 0, "no usage");
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
 char *result_of(const char *dir)
