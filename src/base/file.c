@@ -50,8 +50,7 @@ enum st file_write(const char *path, const void *bytes, size_t n, struct err *er
     enum st st = outfile_open(&f, path, err);
     if (st < 0)
         return st;
-    if (n && fwrite(bytes, 1, n, f.stream) != n)
-        st = io_error(err, "write", path);
+    st = outfile_write(&f, bytes, n, err);
     if (st == ST_OK)
         st = outfile_commit(&f, err);
     outfile_abort(&f);
@@ -123,6 +122,13 @@ enum st outfile_open(struct outfile *f, const char *path, struct err *err)
     enum st st = io_error(err, "create", f->tmp ? f->tmp : path);
     outfile_abort(f);
     return st;
+}
+
+enum st outfile_write(struct outfile *f, const void *bytes, size_t n, struct err *err)
+{
+    if (n && fwrite(bytes, 1, n, f->stream) != n)
+        return io_error(err, "write", f->path);
+    return ST_OK;
 }
 
 enum st outfile_commit(struct outfile *f, struct err *err)

@@ -6,7 +6,7 @@
  *
  *     struct outfile f;
  *     st = outfile_open(&f, path, err);            path.tmp-PID
- *     fprintf(f.stream, ...);
+ *     fprintf(f.stream, ...); outfile_write(&f, bytes, n, err);
  *     st = outfile_commit(&f, err);                flush, check, fsync, rename
  *     outfile_abort(&f);                           harmless after commit
  */
@@ -37,6 +37,7 @@ struct outfile {
     char *path, *tmp; /* links followed; tmp NULL: written into path itself */
 };
 MUST_USE enum st outfile_open(struct outfile *f, const char *path, struct err *err);
+MUST_USE enum st outfile_write(struct outfile *f, const void *bytes, size_t n, struct err *err);
 MUST_USE enum st outfile_commit(struct outfile *f, struct err *err);
 void outfile_abort(struct outfile *f);
 

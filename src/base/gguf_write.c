@@ -2,7 +2,6 @@
 #include "base/gguf_write.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +19,6 @@ struct gguf_writer {
     size_t cap;
     uint64_t data_end; /* of the tensors so far, aligned */
     struct outfile file;
-    char *path;
     size_t i;         /* tensor under way */
     uint64_t i_bytes; /* of it written */
 };
@@ -38,7 +36,6 @@ void gguf_writer_free(struct gguf_writer *w)
     str_release(&w->keys);
     str_release(&w->directory);
     free(w->n_bytes);
-    free(w->path);
     free(w);
 }
 
@@ -135,17 +132,9 @@ void gguf_put_tensor(struct gguf_writer *w, const char *name, enum gguf_type typ
     w->data_end += aligned(n / n_elem * n_bytes);
 }
 
-static enum st write_all(struct gguf_writer *w, const void *bytes, size_t n, struct err *err)
-{
-    if (n && fwrite(bytes, 1, n, w->file.stream) != n)
-        return err_set(err, ST_IO, "cannot write '%s': %s", w->path, strerror(errno));
-    return ST_OK;
-}
-
 enum st gguf_writer_open(struct gguf_writer *w, const char *path, struct err *err)
 {
     struct strbuf head = { 0 };
-    w->path = xstrdup(path);
     str_adds(&head, "GGUF");
     put(&head, 3, 4);
     put(&head, w->n_tensor, 8);
@@ -156,7 +145,7 @@ enum st gguf_writer_open(struct gguf_writer *w, const char *path, struct err *er
         str_addc(&head, 0);
     enum st st = outfile_open(&w->file, path, err);
     if (st == ST_OK)
-        st = write_all(w, head.s, head.n, err);
+        st = outfile_write(&w->file, head.s, head.n, err);
     str_release(&head);
     return st;
 }
@@ -165,14 +154,14 @@ enum st gguf_writer_data(struct gguf_writer *w, const void *bytes, size_t n, str
 {
     static const char zeros[ALIGNMENT];
     assert(w->i < w->n_tensor && n <= w->n_bytes[w->i] - w->i_bytes);
-    enum st st = write_all(w, bytes, n, err);
+    enum st st = outfile_write(&w->file, bytes, n, err);
     w->i_bytes += n;
     if (st < 0 || w->i_bytes < w->n_bytes[w->i])
         return st;
     uint64_t pad = aligned(w->i_bytes) - w->i_bytes;
     w->i++;
     w->i_bytes = 0;
-    return write_all(w, zeros, (size_t)pad, err);
+    return outfile_write(&w->file, zeros, (size_t)pad, err);
 }
 
 enum st gguf_writer_commit(struct gguf_writer *w, struct err *err)

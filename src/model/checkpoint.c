@@ -6,7 +6,6 @@
  * version 2 also the average of the parameters; then the digest (2 words) of all before it.
  */
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,13 +20,6 @@
 /* Floats go to files as they are in memory. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files here are little-endian");
 
-static enum st write_all(FILE *f, const void *bytes, size_t n, const char *path, struct err *err)
-{
-    if (fwrite(bytes, 1, n, f) != n)
-        return err_set(err, ST_IO, "cannot write '%s': %s", path, strerror(errno));
-    return ST_OK;
-}
-
 static enum st save_weights(struct model *m, const char *path, struct err *err)
 {
     struct outfile f = { 0 };
@@ -39,9 +31,9 @@ static enum st save_weights(struct model *m, const char *path, struct err *err)
     if (st == ST_OK)
         st = outfile_open(&f, path, err);
     if (st == ST_OK)
-        st = write_all(f.stream, header.s, header.n, path, err);
+        st = outfile_write(&f, header.s, header.n, err);
     if (st == ST_OK)
-        st = write_all(f.stream, value, m->params.n * sizeof *value, path, err);
+        st = outfile_write(&f, value, m->params.n * sizeof *value, err);
     if (st == ST_OK)
         st = outfile_commit(&f, err);
     outfile_abort(&f);
@@ -149,18 +141,18 @@ enum st model_save_state(struct model *m, const char *path, uint64_t step, struc
     state_head(head, m, step);
     hasher_add(h, head, sizeof head);
     if ((st = outfile_open(&f, path, err)) == ST_OK)
-        st = write_all(f.stream, head, sizeof head, path, err);
+        st = outfile_write(&f, head, sizeof head, err);
     for (size_t i = 0; i < n_part && st == ST_OK; i++) {
         m->b->ops->download(m->b, value, part[i]);
         if ((st = m->b->ops->sync(m->b, err)) < 0)
             break;
         hasher_add(h, value, n_bytes);
-        st = write_all(f.stream, value, n_bytes, path, err);
+        st = outfile_write(&f, value, n_bytes, err);
     }
     struct digest d = hasher_digest(h);
     uint64_t tail[2] = { d.hi, d.lo };
     if (st == ST_OK)
-        st = write_all(f.stream, tail, sizeof tail, path, err);
+        st = outfile_write(&f, tail, sizeof tail, err);
     if (st == ST_OK)
         st = outfile_commit(&f, err);
     outfile_abort(&f);

@@ -1,7 +1,6 @@
 /* model/export_hf.c - Hugging Face folders. See export.h. */
 #include "model/export.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,13 +12,6 @@
 
 enum { MAX_TOKENIZER_FILE = 512 << 20 };
 
-static enum st write_all(FILE *f, const void *bytes, size_t n, const char *path, struct err *err)
-{
-    if (fwrite(bytes, 1, n, f) != n)
-        return err_set(err, ST_IO, "cannot write '%s': %s", path, strerror(errno));
-    return ST_OK;
-}
-
 static enum st write_weights(const struct export_conf *c, const char *path, struct err *err)
 {
     struct outfile f = { 0 };
@@ -29,7 +21,7 @@ static enum st write_weights(const struct export_conf *c, const char *path, stru
     safetensors_header(&header, &p, gguf_type_name(c->type), c->type == GGUF_F32 ? 4 : 2);
     enum st st = outfile_open(&f, path, err);
     if (st == ST_OK)
-        st = write_all(f.stream, header.s, header.n, path, err);
+        st = outfile_write(&f, header.s, header.n, err);
     for (size_t i = 0; i < p.n_row && st == ST_OK; i++) {
         const struct weight *w = weights_param(c->w, &p, i);
         size_t n_bytes = export_row_bytes(c->type, w->n_col);
@@ -37,7 +29,7 @@ static enum st write_weights(const struct export_conf *c, const char *path, stru
         void *out = xmalloc(n_bytes);
         for (int r = 0; r < w->n_row && st == ST_OK; r++)
             if ((st = export_row(out, row, w, r, c->type, p.row[i].name, err)) == ST_OK)
-                st = write_all(f.stream, out, n_bytes, path, err);
+                st = outfile_write(&f, out, n_bytes, err);
         free(row);
         free(out);
     }

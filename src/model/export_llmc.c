@@ -7,7 +7,6 @@
  */
 #include "model/export.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,16 +20,8 @@ struct writer {
     const struct export_conf *e;
     struct params p;
     struct outfile f;
-    const char *path;
     struct err *err;
 };
-
-static enum st write_all(struct writer *w, const void *bytes, size_t n)
-{
-    if (fwrite(bytes, 1, n, w->f.stream) != n)
-        return err_set(w->err, ST_IO, "cannot write '%s': %s", w->path, strerror(errno));
-    return ST_OK;
-}
 
 /* What that program can say of a model; other models would come out wrong without a word. */
 static enum st refuse(const struct model_conf *c, struct err *err)
@@ -101,8 +92,8 @@ static enum st write_header(struct writer *w)
     real[1] = (float)c->norm_eps;
     real[2] = (float)c->rope_theta;
     if (st == ST_OK)
-        st = write_all(w, whole, sizeof whole);
-    return st == ST_OK ? write_all(w, real, sizeof real) : st;
+        st = outfile_write(&w->f, whole, sizeof whole, w->err);
+    return st == ST_OK ? outfile_write(&w->f, real, sizeof real, w->err) : st;
 }
 
 /* One parameter; the rows of queries and keys as pairs of neighbours. */
@@ -118,7 +109,7 @@ static enum st write_param(struct writer *w, size_t row, bool pairs)
         int at = pairs ? r / d * d + r % d % 2 * (d / 2) + r % d / 2 : r;
         st = export_row(out, scratch, from, at, w->e->type, w->p.row[row].name, w->err);
         if (st == ST_OK)
-            st = write_all(w, out, n_bytes);
+            st = outfile_write(&w->f, out, n_bytes, w->err);
     }
     free(scratch);
     free(out);
@@ -147,7 +138,7 @@ static enum st write_tensors(struct writer *w)
 
 enum st export_llmc(const struct export_conf *e, const char *out, struct err *err)
 {
-    struct writer w = { .e = e, .path = out, .err = err };
+    struct writer w = { .e = e, .err = err };
     enum st st = refuse(&e->w->conf, err);
     if (st < 0)
         return st;
