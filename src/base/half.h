@@ -37,6 +37,12 @@ static inline float float_from_bf16(uint16_t h)
     return float_from_bits((uint32_t)h << 16);
 }
 
+/* Two bytes as files hold them: the low one first. */
+static inline float f16_at(const uint8_t *p)
+{
+    return float_from_f16((uint16_t)(p[0] | p[1] << 8));
+}
+
 static inline uint16_t float_to_bf16(float f)
 {
     uint32_t u = float_bits(f);

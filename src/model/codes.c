@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/attr.h"
+#include "base/half.h"
 #include "model/gguf_weights.h"
 
 enum { BLOCK = 32 };
@@ -49,8 +50,8 @@ bool codes_have_min(const struct weight *w)
 static void block_codes(int8_t *code, float *scale, float *min, const struct layout *l,
                         const uint8_t *p)
 {
-    *scale = gguf_half(p);
-    *min = l->zero < 0 ? gguf_half(p + 2) : -(float)l->zero * *scale;
+    *scale = f16_at(p);
+    *min = l->zero < 0 ? f16_at(p + 2) : -(float)l->zero * *scale;
     if (l->bits == 8) {
         memcpy(code, p + l->low, BLOCK);
         return;

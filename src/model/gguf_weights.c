@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/half.h"
 #include "model/kquants.h"
 
 enum { QK = 32 /* elements a block */, MAX_PAIRS = 512 /* of a head */ };
@@ -19,28 +20,12 @@ static uint32_t u32_at(const uint8_t *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-static float from_bits(uint32_t u)
-{
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
-float gguf_half(const uint8_t *p)
-{
-    uint16_t h = u16_at(p);
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, e = (h >> 10) & 31, m = h & 0x3ff;
-    if (e == 0) /* zero and subnormals: m * 2^-24 */
-        return sign ? -(float)m * 0x1p-24f : (float)m * 0x1p-24f;
-    return from_bits(sign | (e == 31 ? 0x7f800000u : (e + 112) << 23) | m << 13);
-}
-
 /* Blocks hold fp16 scale d (and minimum m), for the fives a word of high bits, then 16 bytes: the low
  * nibbles are elements 0-15, the high ones 16-31. */
 static void row_q4_0(float *out, const uint8_t *p, uint64_t n)
 {
     for (; n; n -= QK, out += QK, p += 18) {
-        float d = gguf_half(p);
+        float d = f16_at(p);
         for (int j = 0; j < 16; j++) {
             out[j] = (float)((p[2 + j] & 15) - 8) * d;
             out[j + 16] = (float)((p[2 + j] >> 4) - 8) * d;
@@ -51,7 +36,7 @@ static void row_q4_0(float *out, const uint8_t *p, uint64_t n)
 static void row_q4_1(float *out, const uint8_t *p, uint64_t n)
 {
     for (; n; n -= QK, out += QK, p += 20) {
-        float d = gguf_half(p), m = gguf_half(p + 2);
+        float d = f16_at(p), m = f16_at(p + 2);
         for (int j = 0; j < 16; j++) {
             out[j] = (float)(p[4 + j] & 15) * d + m;
             out[j + 16] = (float)(p[4 + j] >> 4) * d + m;
@@ -62,7 +47,7 @@ static void row_q4_1(float *out, const uint8_t *p, uint64_t n)
 static void row_q5_0(float *out, const uint8_t *p, uint64_t n)
 {
     for (; n; n -= QK, out += QK, p += 22) {
-        float d = gguf_half(p);
+        float d = f16_at(p);
         uint32_t high = u32_at(p + 2);
         for (int j = 0; j < 16; j++) {
             int lo = (p[6 + j] & 15) | (int)(high >> j & 1) << 4;
@@ -76,7 +61,7 @@ static void row_q5_0(float *out, const uint8_t *p, uint64_t n)
 static void row_q5_1(float *out, const uint8_t *p, uint64_t n)
 {
     for (; n; n -= QK, out += QK, p += 24) {
-        float d = gguf_half(p), m = gguf_half(p + 2);
+        float d = f16_at(p), m = f16_at(p + 2);
         uint32_t high = u32_at(p + 4);
         for (int j = 0; j < 16; j++) {
             int lo = (p[8 + j] & 15) | (int)(high >> j & 1) << 4;
@@ -90,7 +75,7 @@ static void row_q5_1(float *out, const uint8_t *p, uint64_t n)
 static void row_q8_0(float *out, const uint8_t *p, uint64_t n)
 {
     for (; n; n -= QK, out += QK, p += 34) {
-        float d = gguf_half(p);
+        float d = f16_at(p);
         for (int j = 0; j < QK; j++)
             out[j] = (float)(int8_t)p[2 + j] * d;
     }
@@ -167,15 +152,15 @@ void gguf_row(float *out, const struct gguf_tensor *t, uint64_t i)
     switch (t->type) {
     case GGUF_F32:
         for (uint64_t k = 0; k < n; k++)
-            out[k] = from_bits(u32_at(p + 4 * k));
+            out[k] = float_from_bits(u32_at(p + 4 * k));
         break;
     case GGUF_F16:
         for (uint64_t k = 0; k < n; k++)
-            out[k] = gguf_half(p + 2 * k);
+            out[k] = f16_at(p + 2 * k);
         break;
     case GGUF_BF16:
         for (uint64_t k = 0; k < n; k++)
-            out[k] = from_bits((uint32_t)u16_at(p + 2 * k) << 16);
+            out[k] = float_from_bf16(u16_at(p + 2 * k));
         break;
     case GGUF_Q4_0:
         row_q4_0(out, p, n);

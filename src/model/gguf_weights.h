@@ -12,14 +12,14 @@
 #include "base/gguf.h"
 #include "model/model.h"
 
-/* Architectures llama and qwen2. ST_UNSUPPORTED for others, rope scaling other than Llama 3's, experts; ST_FORMAT for keys that are missing or disagree. */
+/* Architectures llama and qwen2. ST_UNSUPPORTED for others, rope scaling other than Llama 3's, experts; ST_FORMAT for
+ * keys that are missing or disagree. */
 MUST_USE enum st gguf_model_conf(struct model_conf *conf, const struct gguf *g, struct err *err);
 
 /* The tensor by name with the shape [n_row, n_col] (n_row 1: a vector) and a type that gguf_row reads. */
 MUST_USE enum st gguf_want(const struct gguf_tensor **out, const struct gguf *g, const char *name,
                            uint64_t n_row, uint64_t n_col, struct err *err);
 
-float gguf_half(const uint8_t *p); /* two bytes as a half-precision float */
 bool gguf_type_readable(uint32_t type);
 /* Row i of a tensor as dim[0] floats. The type must be readable. */
 void gguf_row(float *out, const struct gguf_tensor *t, uint64_t i);

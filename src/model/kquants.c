@@ -9,17 +9,12 @@
 
 #include "base/half.h"
 
-static float half_at(const uint8_t *p)
-{
-    return float_from_f16((uint16_t)(p[0] | p[1] << 8));
-}
-
 /* 16 scales and mins of 4 bits; 64 bytes of 2-bit weights; d, dmin. */
 void kquant_q2(float *out, const uint8_t *p, uint64_t n)
 {
     for (; n; n -= KQUANT_BLOCK, out += KQUANT_BLOCK, p += 84) {
         const uint8_t *q = p + 16;
-        float d = half_at(p + 80), dmin = half_at(p + 82);
+        float d = f16_at(p + 80), dmin = f16_at(p + 82);
         for (int i = 0; i < KQUANT_BLOCK; i++) {
             int plane = i / 128, shift = i % 128 / 32 * 2, scale = p[i / 16];
             int v = q[plane * 32 + i % 32] >> shift & 3;
@@ -33,7 +28,7 @@ void kquant_q3(float *out, const uint8_t *p, uint64_t n)
 {
     for (; n; n -= KQUANT_BLOCK, out += KQUANT_BLOCK, p += 110) {
         const uint8_t *high = p, *low = p + 32, *packed = p + 96;
-        float d = half_at(p + 108);
+        float d = f16_at(p + 108);
         int scale[16];
         for (int i = 0; i < 16; i++) {
             int low4 = packed[i % 8] >> (i < 8 ? 0 : 4) & 15;
@@ -68,7 +63,7 @@ void kquant_q4(float *out, const uint8_t *p, uint64_t n)
             const uint8_t *q = p + 16 + part / 2 * 32;
             int scale, min;
             scale_min(part, p + 4, &scale, &min);
-            float d = half_at(p) * (float)scale, m = half_at(p + 2) * (float)min;
+            float d = f16_at(p) * (float)scale, m = f16_at(p + 2) * (float)min;
             for (int j = 0; j < 32; j++)
                 *out++ = d * (float)(part % 2 ? q[j] >> 4 : q[j] & 15) - m;
         }
@@ -82,7 +77,7 @@ void kquant_q5(float *out, const uint8_t *p, uint64_t n)
             const uint8_t *high = p + 16, *q = p + 48 + part / 2 * 32;
             int scale, min;
             scale_min(part, p + 4, &scale, &min);
-            float d = half_at(p) * (float)scale, m = half_at(p + 2) * (float)min;
+            float d = f16_at(p) * (float)scale, m = f16_at(p + 2) * (float)min;
             for (int j = 0; j < 32; j++) {
                 int v = (part % 2 ? q[j] >> 4 : q[j] & 15) | (high[j] >> part & 1) << 4;
                 *out++ = d * (float)v - m;
@@ -95,7 +90,7 @@ void kquant_q6(float *out, const uint8_t *p, uint64_t n)
 {
     for (; n; n -= KQUANT_BLOCK, out += KQUANT_BLOCK, p += 210) {
         const int8_t *scale = (const int8_t *)(p + 192);
-        float d = half_at(p + 208);
+        float d = f16_at(p + 208);
         for (int i = 0; i < KQUANT_BLOCK; i++) {
             int plane = i / 128, in = i % 128;
             int low = p[plane * 64 + in % 64] >> in / 64 * 4 & 15;

@@ -10,6 +10,7 @@
 #include "backend/cpu/decode_end.h"
 #include "backend/cpu/vec.h"
 #include "base/attr.h"
+#include "base/half.h"
 
 enum {
     N_COL = 2 * VW,
@@ -37,39 +38,9 @@ static inline void v_store_f16(uint16_t *p, vf a)
     _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
 }
 #else
-static inline float f16_to_float(uint16_t h)
-{
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, e = (h >> 10) & 31, m = h & 0x3ff, u;
-    float f;
-    if (e == 0) { /* zero and subnormals: m * 2^-24 */
-        f = (float)m * 0x1p-24f;
-        return sign ? -f : f;
-    }
-    u = sign | (e == 31 ? 0x7f800000u : (e + 112) << 23) | m << 13;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-static inline uint16_t float_to_f16(float f) /* |f| <= 65504 or NaN */
-{
-    uint32_t u;
-    memcpy(&u, &f, sizeof u);
-    uint16_t sign = (uint16_t)(u >> 16 & 0x8000);
-    u &= 0x7fffffffu;
-    if (u > 0x7f800000u)
-        return sign | 0x7e00;
-    if (u < 0x38800000u) { /* subnormal: the sum rounds at 2^-24 */
-        float a;
-        memcpy(&a, &u, sizeof a);
-        a += 0.5f;
-        memcpy(&u, &a, sizeof u);
-        return sign | (uint16_t)(u - 0x3f000000u);
-    }
-    u += 0xfff + (u >> 13 & 1);
-    return sign | (uint16_t)((u - 0x38000000u) >> 13);
-}
 static inline vf v_load_f16(const uint16_t *p)
 {
-    V_EACH(f16_to_float(p[i]));
+    V_EACH(float_from_f16(p[i]));
 }
 static inline void v_store_f16(uint16_t *p, vf a)
 {
