@@ -31,7 +31,8 @@ struct cpu {
     const struct isa *isa;
     const struct kernels *k; /* the row's */
     struct pool *pool;
-    const struct bf16_kernels *b; /* of all products but attention's; NULL: they are fp32 too */
+    /* Of all products but attention's and Muon's; NULL: they are fp32 too. */
+    const struct bf16_kernels *b;
     struct cpu_scratch {
         float *p;
         size_t n;

@@ -1,8 +1,8 @@
 /*
  * backend/cpu/vec.h - one vocabulary for vectors of floats: AVX-512, AVX2 or plain C.
  *
- * Which one follows from the flags the including file is compiled with; only kernels_*.c include it,
- * through kernels_body.h, and only after isa.c has asked the processor may they be called. The sum of
+ * Which one follows from the flags the including file is compiled with. Only kernels_*.c, decode_*.c and quant_*.c
+ * include it, through their bodies, and only after the processor was asked (features.h) may they be called. The sum of
  * a vector's lanes is taken in a fixed order, so each variant is deterministic by itself.
  */
 #ifndef MIXLAW_BACKEND_CPU_VEC_H
