@@ -2,6 +2,7 @@
 #include "model/export.h"
 
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@
 #include "base/json.h"
 #include "model/params.h"
 
-enum { QK = 32, Q8_0_BYTES = 2 + QK };
+enum { QK = 32, Q8_0_BYTES = 2 + QK, F16_INFINITE = 0x7c00, BF16_INFINITE = 0x7f80 };
 
 size_t export_row_bytes(enum gguf_type type, int n_col)
 {
@@ -19,18 +20,34 @@ size_t export_row_bytes(enum gguf_type type, int n_col)
     return (size_t)((uint64_t)n_col / n_elem * n_bytes);
 }
 
-void export_q8_0(uint8_t *out, const float *x, int n)
+static float largest(const float *x, int n)
 {
+    float most = 0;
+    for (int i = 0; i < n; i++)
+        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+    return most;
+}
+
+bool export_q8_0(uint8_t *out, const float *x, int n)
+{
+    bool fits = true;
     for (; n > 0; n -= QK, x += QK, out += Q8_0_BYTES) {
-        float most = 0;
-        for (int i = 0; i < QK; i++)
-            most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
-        float d = most / 127, inverse = d > 0 ? 1 / d : 0;
+        float d = largest(x, QK) / 127;
+        float inverse =
+            d >= FLT_MIN ? 1 / d : 0; /* of less it may be infinite; the scale is 0 then */
         uint16_t half = float_to_f16(d);
+        fits = fits && half < F16_INFINITE;
         memcpy(out, &half, sizeof half);
         for (int i = 0; i < QK; i++)
             out[2 + i] = (uint8_t)(int8_t)roundf(x[i] * inverse);
     }
+    return fits;
+}
+
+static enum st beyond(const char *name, float x, enum gguf_type type, struct err *err)
+{
+    return err_set(err, ST_LIMIT, "tensor '%s' holds %g, which is beyond %s", name, (double)x,
+                   gguf_type_name(type));
 }
 
 enum st export_row(void *out, float *scratch, const struct weight *w, int r, enum gguf_type type,
@@ -41,15 +58,14 @@ enum st export_row(void *out, float *scratch, const struct weight *w, int r, enu
     if (type == GGUF_F32) {
         memcpy(out, scratch, (size_t)n * sizeof *scratch);
     } else if (type == GGUF_Q8_0) {
-        export_q8_0(out, scratch, n);
+        if (!export_q8_0(out, scratch, n))
+            return beyond(name, largest(scratch, n), type, err);
     } else {
-        uint16_t *half = out;
+        uint16_t *half = out, infinite = type == GGUF_F16 ? F16_INFINITE : BF16_INFINITE;
         for (int i = 0; i < n; i++) {
             half[i] = type == GGUF_F16 ? float_to_f16(scratch[i]) : float_to_bf16(scratch[i]);
-            uint16_t exponent = type == GGUF_F16 ? 0x7c00 : 0x7f80;
-            if ((half[i] & exponent) == exponent)
-                return err_set(err, ST_LIMIT, "tensor '%s' holds %g, which is beyond %s", name,
-                               (double)scratch[i], gguf_type_name(type));
+            if ((half[i] & infinite) == infinite)
+                return beyond(name, scratch[i], type, err);
         }
     }
     return ST_OK;

@@ -5,7 +5,7 @@
  *     GGUF file             F32, F16, BF16 or Q8_0, with the tokenizer; for llama.cpp
  *     llm.c checkpoint      F32 or BF16, the layout of llm.c's train_llama3.py
  *
- * Weights go through one row at a time. Rounding is to nearest even; a number beyond F16 is ST_LIMIT by name, what
+ * Weights go through one row at a time. Rounding is to nearest even; a number beyond the type is ST_LIMIT by name, what
  * the other side could not compute alike is ST_UNSUPPORTED.
  *
  * Sources: the safetensors README; ggml's docs/gguf.md and llama.cpp's convert_hf_to_gguf.py for names and order;
@@ -35,8 +35,8 @@ size_t export_row_bytes(enum gguf_type type, int n_col);
 MUST_USE enum st export_row(void *out, float *scratch, const struct weight *w, int r,
                             enum gguf_type type, const char *name, struct err *err);
 
-/* n floats as blocks of Q8_0 (n a multiple of 32), as ggml's reference quantises. */
-void export_q8_0(uint8_t *out, const float *x, int n);
+/* n floats as blocks of Q8_0 (n a multiple of 32), as ggml's reference quantises. False: a block's scale is beyond F16. */
+bool export_q8_0(uint8_t *out, const float *x, int n);
 
 /* The header of a safetensors file with all parameters in the table's order, every one of dtype: length and JSON. */
 struct params;

@@ -54,10 +54,20 @@ void test_quantise(void)
     uint8_t got[34 * 12];
     NEED(x && made && x->n == N_OF(value) && made->n == sizeof got && safetensors_read(x, value),
          "no q8_0 in it");
-    export_q8_0(got, value, N_OF(value));
+    CHECK(export_q8_0(got, value, N_OF(value)), "refused");
     for (int i = 0; i < 12; i++)
         CHECK(memcmp(got + 34 * i, made->data + 34 * i, 34) == 0, "block %d differs", i);
     safetensors_close(s);
+    /* Weights so small that one over their scale is no number are zeros; so large that their scale is none, refused. */
+    static const uint8_t zeros[34];
+    for (int i = 0; i < 32; i++)
+        value[i] = i % 2 ? 1e-40f : -1e-38f;
+    CHECK(export_q8_0(got, value, 32) && memcmp(got, zeros, 34) == 0, "tiny: scale %02x%02x, %d",
+          got[1], got[0], (int8_t)got[2]);
+    value[7] = 127 * 65504.0f;
+    CHECK(export_q8_0(got, value, 32) && got[0] == 0xff && got[1] == 0x7b, "the largest scale");
+    value[7] = 1e7f;
+    CHECK(!export_q8_0(got, value, 32), "1e7 passed");
 }
 
 static const char *const source[] = { "mha_untied", "gqa_tied",     "llama3", "llama_bias",
@@ -123,7 +133,7 @@ void test_convert_round_trip(void)
         }
 }
 
-/* BF16 weights go through BF16 unchanged; F16 and Q8_0 come back within their rounding. */
+/* BF16 weights go through BF16 unchanged, F16 through F16; floats come back within the rounding. */
 void test_convert_rounds(void)
 {
     static const struct {
@@ -262,6 +272,11 @@ void test_export_refused(void)
     CHECK(export_gguf(&c, out, &err) == ST_LIMIT && strstr(err.msg, "'lm_head.weight' holds 1e+30"),
           "%s", err.msg);
     CHECK(!file_exists(out), "half a file stayed");
+    c.type = GGUF_Q8_0;
+    CHECK(export_gguf(&c, out, &err) == ST_LIMIT && strstr(err.msg, "1e+30, which is beyond Q8_0"),
+          "%s", err.msg);
+    CHECK(!file_exists(out), "half a file stayed");
+    c.type = GGUF_F16;
     CHECK(export_hf(&c, dir, &err) == ST_USAGE && strstr(err.msg, "holds a model"), "%s", err.msg);
     c.tokenizer = NULL;
     CHECK(export_gguf(&c, out, &err) < 0 && strstr(err.msg, "tokenizer"), "%s", err.msg);
