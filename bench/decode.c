@@ -88,7 +88,7 @@ int main(int argc, char **argv)
     }
     js_put_text(row, "what", "decode: generated tokens/s of whole requests, prompts included");
     js_put_text(row, "kernels", gen_kernels(g));
-    js_put_text(row, "precision", argc > 5 ? argv[5] : "auto");
+    js_put_text(row, "precision", gen_precision(g));
     js_put_whole(row, "streams", n);
     js_put_whole(row, "prompt_tokens", n_prompt);
     js_put_whole(row, "new_tokens_each", NEW);

@@ -1,7 +1,7 @@
 /*
  * bench/train.c - training speed of this engine: one JSON line on standard output a burst of steps.
  *
- *     train_bench SIZE BATCH THREADS SECONDS|- [fp32|bf16]
+ *     train_bench SIZE BATCH THREADS SECONDS|- [auto|fp32|bf16]
  *
  * SIZE is tiny, 1M, 5M or 20M (the shapes of bench/train_torch.py). BATCH counts sequences. With - each line on
  * standard input holds the seconds of one burst, so that another program's can lie between them. Figures are of
@@ -9,6 +9,7 @@
  * and AdamW. tok_per_cpu_s counts the process's processor time instead of the wall's: on a machine with other work
  * it is the steadier figure.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,7 @@ struct bench {
     int batch, seq_len, n_thread;
     uint64_t step;
     double first_s; /* the first step, which allocates */
+    struct backend_peak peak;
     struct times t;
 };
 
@@ -76,11 +78,13 @@ static enum st one_step(struct bench *x, struct err *err)
     return st == ST_OK ? model_adamw_step(x->m, &c, ++x->step, &norm, err) : st;
 }
 
+/* The peak is measured beside the steps: a clock that rises or falls between bursts moves both. */
 static enum st burst(struct bench *x, double seconds, struct err *err)
 {
-    double start = clock_s();
     enum st st = ST_OK;
     x->t.n = 0;
+    x->b->ops->peak(x->b, &x->peak);
+    double start = clock_s();
     for (int i = 0; i < MAX_STEPS && st == ST_OK && (i < 3 || clock_s() - start < seconds); i++) {
         double wall = clock_s(), cpu = cpu_s();
         st = one_step(x, err);
@@ -111,6 +115,8 @@ static void print_line(struct bench *x)
     js_put_real(o, "tok_per_cpu_s", n_tok / t->cpu[n / 2]);
     js_put_real(o, "tok_per_cpu_s_best", n_tok / t->cpu[0]);
     js_put_real(o, "flop_per_tok", flop);
+    if (x->peak.used > 0)
+        js_put_real(o, "peak_gflops", 1e-9 * x->peak.used);
     js_put_real(o, "first_step_s", x->first_s);
     js_put_whole(o, "n_step", t->n);
     js_write(o, &line);
@@ -139,10 +145,23 @@ static enum st measure(struct bench *x, const char *seconds, struct err *err)
     return st;
 }
 
+static bool read_precision(const char *name, enum precision *p)
+{
+    static const char *const known[] = {
+        [PRECISION_AUTO] = "auto", [PRECISION_FP32] = "fp32", [PRECISION_BF16] = "bf16"
+    };
+    for (size_t i = 0; i < N_OF(known); i++)
+        if (strcmp(known[i], name) == 0) {
+            *p = (enum precision)i;
+            return true;
+        }
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 5)
-        return fail("want SIZE BATCH THREADS SECONDS|- [fp32|bf16]");
+        return fail("want SIZE BATCH THREADS SECONDS|- [auto|fp32|bf16]");
     size_t i = 0;
     while (i < N_OF(size_row) && strcmp(size_row[i].name, argv[1]) != 0)
         i++;
@@ -162,11 +181,10 @@ int main(int argc, char **argv)
     struct err err = { "" };
     struct backend *b;
     struct model *m;
-    enum precision p = argc < 6                       ? PRECISION_AUTO
-                       : strcmp(argv[5], "bf16") == 0 ? PRECISION_BF16
-                                                      : PRECISION_FP32;
-    if (batch < 1 || backend_open(&b, "cpu", atoi(argv[3]), p, &err) < 0 ||
-        model_new(&m, &conf, b, &err) < 0)
+    enum precision p = PRECISION_AUTO;
+    if (batch < 1 || (argc > 5 && !read_precision(argv[5], &p)))
+        return fail("want a BATCH from 1 and a precision of auto, fp32 or bf16");
+    if (backend_open(&b, "cpu", atoi(argv[3]), p, &err) < 0 || model_new(&m, &conf, b, &err) < 0)
         return fail(err.msg);
     model_init(m, 1);
     size_t n = (size_t)batch * (size_t)(T + 1);

@@ -5,7 +5,7 @@ usage: train_pairs.py TRAIN_BENCH TORCH_PYTHON|- ROUNDS SECONDS MODE,MODE... SIZ
 For each case one process of ours and one a mode of PyTorch (train_torch.py) stay alive and take turns: a round is a burst
 of SECONDS from each, so every ratio is of neighbours in time. PyTorch's figure in a round is its fastest mode's. The lower
 bound is that of a sign test: with 7 rounds the smallest ratio (99 %), with 8 to 10 the second smallest (95 %).
-peak_gflops is measured by train_bench where it can; share_of_peak counts 6N + 6dV + 6LdT a token.
+peak_gflops is measured by train_bench beside its steps; share_of_peak counts 6N + 6dV + 6LdT a token.
 """
 import json
 import math
