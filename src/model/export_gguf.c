@@ -118,10 +118,10 @@ static enum st put_tokenizer(struct gguf_writer *w, const struct export_conf *e,
     if (tok_vocab_size(t) > e->w->conf.vocab_size)
         st = err_set(err, ST_FORMAT, "the tokenizer has %d tokens, the model %d", tok_vocab_size(t),
                      e->w->conf.vocab_size);
-    if (st == ST_OK) {
-        tok_to_gguf(t, w, e->w->conf.vocab_size);
+    if (st == ST_OK)
+        st = tok_to_gguf(t, w, e->w->conf.vocab_size, err);
+    if (st == ST_OK)
         st = put_folder_marks(w, e->from, t, err);
-    }
     tok_free(t);
     return st;
 }

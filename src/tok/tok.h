@@ -32,8 +32,10 @@ MUST_USE enum st tok_load(struct tok **out, const char *path,
 MUST_USE enum st tok_open(struct tok **out, const char *path, struct err *err);
 MUST_USE enum st tok_from_gguf(struct tok **out, const struct gguf *g, struct err *err);
 /* The vocabulary as keys of a GGUF file for a model of n_vocab tokens; ids beyond the tokenizer's become unused
- * tokens. Which ids begin and end a text is for the caller to say. */
-void tok_to_gguf(const struct tok *t, struct gguf_writer *w, int n_vocab);
+ * tokens. Which ids begin and end a text is for the caller to say. ST_UNSUPPORTED: llama.cpp has no name for this way
+ * of making tokens. */
+MUST_USE enum st tok_to_gguf(const struct tok *t, struct gguf_writer *w, int n_vocab,
+                             struct err *err);
 void tok_free(struct tok *t); /* NULL is fine */
 MUST_USE enum st tok_save(const struct tok *t, const char *path, struct err *err);
 

@@ -156,14 +156,20 @@ static void put_tokens(const struct tok *t, const struct bytemap *map, struct gg
     str_release(&b);
 }
 
-void tok_to_gguf(const struct tok *t, struct gguf_writer *w, int n_vocab)
+enum st tok_to_gguf(const struct tok *t, struct gguf_writer *w, int n_vocab, struct err *err)
 {
     struct bytemap map;
     struct strbuf a = { 0 }, b = { 0 };
     size_t i = 0;
-    bytemap_init(&map);
-    while (splitters[i].splitter != t->splitter)
+    while (i < N_OF(splitters) &&
+           (splitters[i].splitter != t->splitter || splitters[i].ignore_merges != t->ignore_merges))
         i++;
+    if (i == N_OF(splitters))
+        return err_set(err, ST_UNSUPPORTED,
+                       "llama.cpp has no pre-tokenizer that splits words like this tokenizer and "
+                       "has ignore_merges %s",
+                       t->ignore_merges ? "true" : "false");
+    bytemap_init(&map);
     gguf_put_text(w, "tokenizer.ggml.model", "gpt2");
     gguf_put_text(w, "tokenizer.ggml.pre", splitters[i].name);
     put_tokens(t, &map, w, (uint32_t)n_vocab);
@@ -176,6 +182,7 @@ void tok_to_gguf(const struct tok *t, struct gguf_writer *w, int n_vocab)
     }
     str_release(&a);
     str_release(&b);
+    return ST_OK;
 }
 
 static bool begins_as_gguf(const char *path)

@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include "base/gguf.h"
+#include "base/gguf_write.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -22,7 +23,7 @@ static struct tok *load(const char *path)
 }
 
 /* hf.json with another pre_tokenizer, saved in the scratch folder. */
-static char *with_splitter(const char *json)
+static char *with_splitter(const char *json, bool ignore_merges)
 {
     struct js *v, *pre;
     struct err err = { "" };
@@ -30,6 +31,7 @@ static char *with_splitter(const char *json)
     enum st st = js_read_file(&v, hf_json, &err);
     if (st == ST_OK && js_parse(&pre, json, strlen(json), &err) == ST_OK)
         js_put(v, "pre_tokenizer", pre);
+    js_put_bool(js_get(v, "model"), "ignore_merges", ignore_merges);
     if (st == ST_OK)
         st = js_write_file(v, path, &err);
     CHECK(st == ST_OK, "%s", err.msg);
@@ -89,7 +91,7 @@ static void test_ids_as_hugging_face(void)
         const char *name, *json;
     } row[] = { { "gpt2", gpt2 }, { "llama3", llama3 } };
     for (size_t i = 0; i < N_OF(row); i++) {
-        char *path = with_splitter(row[i].json);
+        char *path = with_splitter(row[i].json, false);
         t = load(path);
         NEED(t, "%s not loaded", row[i].name);
         check_ids(t, texts, js_get(ids, row[i].name), row[i].name, false);
@@ -440,6 +442,48 @@ static void test_gguf(void)
     gguf_close(g);
 }
 
+/* Out to GGUF and in again, by all splitters; what llama.cpp would read otherwise is refused. */
+static void test_to_gguf(void)
+{
+    static const char smollm[] = "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\","
+                                 "\"individual_digits\":true}," BYTE_LEVEL("true") "]}";
+    static const struct {
+        const char *json, *pre;
+        bool ignore_merges;
+    } row[] = { { gpt2, "gpt-2", false },      { smollm, "smollm", false },
+                { llama3, "llama-bpe", true }, { llama3, NULL, false },
+                { gpt2, NULL, true },          { smollm, NULL, true } };
+    char *file = path_join(check_dir(), "tok.gguf");
+    for (size_t i = 0; i < N_OF(row); i++) {
+        struct err err = { "" };
+        struct gguf_writer *w = gguf_writer_new();
+        struct gguf *g;
+        struct tok *back = NULL;
+        char *json = with_splitter(row[i].json, row[i].ignore_merges);
+        struct tok *t = load(json);
+        NEED(t, "row %zu", i);
+        enum st st = tok_to_gguf(t, w, tok_vocab_size(t), &err);
+        if (!row[i].pre) {
+            CHECK(st == ST_UNSUPPORTED && strstr(err.msg, "ignore_merges"), "row %zu: %d, %s", i,
+                  (int)st, err.msg);
+        } else {
+            NEED(st == ST_OK && gguf_writer_open(w, file, &err) == ST_OK, "%s", err.msg);
+            NEED(gguf_writer_commit(w, &err) == ST_OK, "%s", err.msg);
+            NEED(gguf_open(&g, file, &err) == ST_OK, "%s", err.msg);
+            CHECK(strcmp(gguf_text(g, "tokenizer.ggml.pre", ""), row[i].pre) == 0, "row %zu", i);
+            NEED(tok_from_gguf(&back, g, &err) == ST_OK, "%s", err.msg);
+            CHECK(digest_cmp(tok_digest(t), tok_digest(back)) == 0, "%s: another vocabulary",
+                  row[i].pre);
+            tok_free(back);
+            gguf_close(g);
+        }
+        gguf_writer_free(w);
+        tok_free(t);
+        free(json);
+    }
+    free(file);
+}
+
 static const struct check_test tests[] = {
     TEST(test_ids_as_hugging_face),
     TEST(test_classes),
@@ -452,6 +496,7 @@ static const struct check_test tests[] = {
     TEST(test_refuses),
     TEST(test_damage),
     TEST(test_gguf),
+    TEST(test_to_gguf),
 };
 
 int main(int argc, char **argv)
