@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "model/gguf_weights.h"
+#include "model/hf.h"
 #include "model/params.h"
 #include "tok/tok.h"
 
@@ -73,28 +74,41 @@ static bool is_tokenizer_key(const char *key)
     return str_starts(key, "tokenizer.");
 }
 
-static enum st put_folder_marks(struct gguf_writer *w, const char *dir, const struct tok *t,
-                                struct err *err)
+/* The tokenizer.json that the tokenizer was read from; NULL: from something else. The caller frees it. */
+static char *tokenizer_file(const struct export_conf *e)
 {
-    char *path = path_join(dir, "tokenizer_config.json");
-    struct js *o = NULL;
-    enum st st = file_exists(path) ? js_read_file(&o, path, err) : ST_OK;
-    const char *bos =
-        js_get_text(o, "bos_token", js_get_text(js_get(o, "bos_token"), "content", NULL));
-    const char *eos =
-        js_get_text(o, "eos_token", js_get_text(js_get(o, "eos_token"), "content", NULL));
-    const char *chat = js_get_text(o, "chat_template", NULL);
-    int64_t begin = bos ? tok_id(t, bos) : -1, end = eos ? tok_id(t, eos) : tok_eod(t);
-    if (begin >= 0)
-        gguf_put_u32(w, "tokenizer.ggml.bos_token_id", (uint32_t)begin);
-    if (end >= 0)
-        gguf_put_u32(w, "tokenizer.ggml.eos_token_id", (uint32_t)end);
-    gguf_put_bool(w, "tokenizer.ggml.add_bos_token",
-                  begin >= 0 && js_get_bool(o, "add_bos_token", false));
-    if (chat)
-        gguf_put_text(w, "tokenizer.chat_template", chat);
-    js_free(o);
-    free(path);
+    const char *from = e->tokenizer ? e->tokenizer : e->from;
+    char *file = file_is_dir(from) ? path_join(from, "tokenizer.json") : xstrdup(from);
+    if (str_ends(file, ".json"))
+        return file;
+    free(file);
+    return NULL;
+}
+
+/* Without add_bos_token llama.cpp would decide by the pre-tokenizer's name. */
+static enum st put_folder_marks(struct gguf_writer *w, const struct export_conf *e,
+                                const struct tok *t, struct err *err)
+{
+    struct hf_marks m;
+    char *file = tokenizer_file(e), *first = NULL;
+    enum st st = hf_marks_read(&m, e->from, err);
+    if (st == ST_OK && m.adds_begin < 0 && file)
+        st = hf_first_token(&first, file, err);
+    if (st == ST_OK) {
+        const char *bos = m.begin ? m.begin : first;
+        bool adds = m.adds_begin > 0 || (first && strcmp(first, bos) == 0);
+        int64_t begin = bos ? tok_id(t, bos) : -1, end = m.end ? tok_id(t, m.end) : tok_eod(t);
+        if (begin >= 0)
+            gguf_put_u32(w, "tokenizer.ggml.bos_token_id", (uint32_t)begin);
+        if (end >= 0)
+            gguf_put_u32(w, "tokenizer.ggml.eos_token_id", (uint32_t)end);
+        gguf_put_bool(w, "tokenizer.ggml.add_bos_token", begin >= 0 && adds);
+        if (m.chat)
+            gguf_put_text(w, "tokenizer.chat_template", m.chat);
+    }
+    hf_marks_release(&m);
+    free(first);
+    free(file);
     return st;
 }
 
@@ -121,7 +135,7 @@ static enum st put_tokenizer(struct gguf_writer *w, const struct export_conf *e,
     if (st == ST_OK)
         st = tok_to_gguf(t, w, e->w->conf.vocab_size, err);
     if (st == ST_OK)
-        st = put_folder_marks(w, e->from, t, err);
+        st = put_folder_marks(w, e, t, err);
     tok_free(t);
     return st;
 }

@@ -103,6 +103,9 @@ static enum st tokenizer_of_gguf(const struct gguf *g, const char *out, struct e
         js_put_textn(o, "eos_token", eos, strlen(eos));
     if (chat)
         js_put_textn(o, "chat_template", chat, strlen(chat));
+    uint64_t adds = gguf_whole(g, "tokenizer.ggml.add_bos_token", UINT64_MAX);
+    if (adds != UINT64_MAX)
+        js_put_bool(o, "add_bos_token", adds != 0);
     enum st st = tok_save(t, file, err);
     if (st == ST_OK)
         st = js_write_file(o, conf, err);

@@ -12,21 +12,20 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/rng.h"
 #include "model/gen.h"
+#include "model/hf.h"
 #include "model/weights.h"
 
 enum {
     SLOTS = 32, /* by default */
     MAX_SLOTS = 1024,
-    SEQ_LEN = 2048,    /* by default; the model's limit when that is lower */
-    ROWS = 256,        /* a step; more when there are more slots */
-    SPARE_BLOCKS = 64, /* of the cache, for prefixes whose users have gone */
-    MAX_TEMPLATE = 1 << 20
+    SEQ_LEN = 2048,   /* by default; the model's limit when that is lower */
+    ROWS = 256,       /* a step; more when there are more slots */
+    SPARE_BLOCKS = 64 /* of the cache, for prefixes whose users have gone */
 };
 
 /* A request from submission to result. */
@@ -119,20 +118,18 @@ static enum st open_tok_gguf(struct gen *g, struct err *err)
 
 static enum st open_tok_folder(struct gen *g, const char *dir, struct err *err)
 {
-    char *path = path_join(dir, "tokenizer.json"), *conf = path_join(dir, "tokenizer_config.json");
-    struct js *js = NULL;
+    char *path = path_join(dir, "tokenizer.json");
+    struct hf_marks marks = { 0 };
     enum st st = tok_load(&g->tok, path, err);
-    if (st == ST_OK && file_exists(conf))
-        st = js_read_file(&js, conf, err);
+    if (st == ST_OK)
+        st = hf_marks_read(&marks, dir, err);
     if (st == ST_OK) {
         g->n_vocab = tok_vocab_size(g->tok);
-        chat_init(&g->chat, js_get_text(js, "chat_template", NULL), g->tok);
-        const char *eos = js_get_text(js, "eos_token", NULL);
-        add_stop_id(g, eos ? tok_id(g->tok, eos) : -1);
+        chat_init(&g->chat, marks.chat, g->tok);
+        add_stop_id(g, marks.end ? tok_id(g->tok, marks.end) : -1);
     }
-    js_free(js);
+    hf_marks_release(&marks);
     free(path);
-    free(conf);
     return st;
 }
 
@@ -183,6 +180,7 @@ static void make_room(struct gen *g, const struct gen_conf *c)
 enum st gen_open(struct gen **out, const char *path, const struct gen_conf *conf, struct err *err)
 {
     struct gen *g = NEW(struct gen);
+    *out = NULL;
     char *place = weights_place(path);
     enum st st = weights_open(&g->w, place, err);
     if (st == ST_OK)

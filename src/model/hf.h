@@ -57,4 +57,16 @@ const struct safetensor *hf_files_find(const struct hf_files *f, const char *nam
 /* Of the file's bytes; of several files, of their digests in the order of names. */
 MUST_USE enum st hf_files_digest(struct digest *d, const struct hf_files *f, struct err *err);
 
+/* What a folder says about texts: tokenizer_config.json, chat_template.jinja and special_tokens_map.json, which may all
+ * be missing. */
+struct hf_marks {
+    char *begin, *end; /* tokens by spelling, owned; NULL: none is named */
+    char *chat;        /* template of conversations, owned; NULL: none */
+    int adds_begin;    /* 1: tokenizing puts `begin` before a text, 0: not, -1: it does not say */
+};
+MUST_USE enum st hf_marks_read(struct hf_marks *m, const char *dir, struct err *err);
+void hf_marks_release(struct hf_marks *m);
+/* The token that the post-processor of a tokenizer.json puts before a text; the caller frees it. NULL: none. */
+MUST_USE enum st hf_first_token(char **out, const char *tokenizer, struct err *err);
+
 #endif

@@ -20,6 +20,10 @@ void test_rows(void);
 void test_tiny_logits(void);
 void test_folder_logits(void);
 void test_bad_models(void);
+/* Folders' settings. */
+void test_marks(void);
+void test_template_file(void);
+void test_first_token(void);
 /* Sampling. */
 void test_sampling(void);
 /* Requests. */
