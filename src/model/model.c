@@ -205,6 +205,7 @@ static enum st rope_reserve(struct model *m, int seq_len, struct err *err)
     if (m->rope_len >= len)
         return ST_OK;
     m->b->ops->free(m->b, &m->rope);
+    m->rope_len = 0;
     m->rope = tensor_2d(DTYPE_F32, 2 * len, half);
     enum st st = alloc(m, &m->rope, err);
     if (st < 0)

@@ -212,6 +212,7 @@ char *weights_place(const char *path)
 enum st weights_open(struct weights **out, const char *path, struct err *err)
 {
     struct weights *w = NEW(struct weights);
+    *out = NULL;
     enum st st = file_is_dir(path) ? open_folder(w, path, err) : open_gguf(w, path, err);
     if (st < 0) {
         weights_close(w);
