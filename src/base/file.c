@@ -69,6 +69,12 @@ bool file_is_dir(const char *path)
     return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
 }
 
+bool file_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 enum st file_size(const char *path, uint64_t *n_bytes, struct err *err)
 {
     struct stat s;
@@ -97,8 +103,12 @@ static enum st sync_parent(const char *path, struct err *err)
 static bool is_special(const char *path)
 {
     struct stat s;
-    return lstat(path, &s) == 0 && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode) &&
-           !S_ISLNK(s.st_mode);
+    return stat(path, &s) == 0 && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode);
+}
+
+bool path_is_stream(const char *path)
+{
+    return strcmp(path, "-") == 0 || is_special(path);
 }
 
 enum st file_rename(const char *from, const char *to, struct err *err)
@@ -112,9 +122,10 @@ enum st file_rename(const char *from, const char *to, struct err *err)
 
 enum st outfile_open(struct outfile *f, const char *path, struct err *err)
 {
-    char *target = realpath(path, NULL); /* a link stays, what it points to is replaced */
+    char *target = realpath(path, NULL);          /* a link stays, what it points to is replaced */
+    bool nameless = !target && file_exists(path); /* as /dev/stdout, when that is a pipe */
     *f = (struct outfile){ .path = target ? target : xstrdup(path) };
-    if (!is_special(f->path))
+    if (!nameless && !is_special(f->path))
         f->tmp = xasprintf("%s.tmp-%ld", f->path, (long)getpid());
     f->stream = fopen(f->tmp ? f->tmp : f->path, "wbe");
     if (f->stream)

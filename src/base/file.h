@@ -26,12 +26,13 @@ MUST_USE enum st file_write(const char *path, const void *bytes, size_t n,
                             struct err *err); /* atomic */
 bool file_exists(const char *path);
 bool file_is_dir(const char *path);
+bool file_same(const char *a, const char *b); /* names of one file; false: one is not there */
 MUST_USE enum st file_size(const char *path, uint64_t *n_bytes, struct err *err);
 MUST_USE enum st file_rename(const char *from, const char *to,
                              struct err *err); /* and syncs the folder */
 
 /* A file that appears whole or not at all, beside its name until then. What is no plain file, such as
- * /dev/null or a pipe, is written into as it is. */
+ * /dev/null or /dev/stdout, is written into as it is. */
 struct outfile {
     FILE *stream;     /* NULL when closed */
     char *path, *tmp; /* links followed; tmp NULL: written into path itself */
@@ -59,6 +60,9 @@ const char *path_base(const char *path);            /* after the last slash */
 
 /* Whether path lies below dir (or is it), through links; false when one of them is not there. */
 bool dir_holds(const char *dir, const char *path);
+
+/* "-", a pipe, a device: what can be read only once, and has no size before. */
+bool path_is_stream(const char *path);
 
 /* NAME.tmp-123: what an outfile writes to, left behind by a kill. */
 bool path_is_unfinished(const char *path);

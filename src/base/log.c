@@ -33,7 +33,7 @@ static void PRINTF_LIKE(2, 0) say(const char *prefix, const char *fmt, va_list a
     struct strbuf b = { 0 };
     char text[2048];
     vsnprintf(text, sizeof text, fmt, ap);
-    for (char *c = text; *c; c++) /* names and headers come from outside: no terminal commands */
+    for (char *c = text; *c; c++) /* no terminal commands */
         if (((unsigned char)*c < 0x20 && *c != '\n' && *c != '\t') || *c == 0x7F)
             *c = '?';
     str_printf(&b, "%s%s\n", prefix, text);
@@ -61,6 +61,14 @@ void log_warn(const char *fmt, ...)
     va_list ap;
     va_start(ap, fmt);
     say("mixlaw: warning: ", fmt, ap);
+    va_end(ap);
+}
+
+void log_error(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    say("", fmt, ap);
     va_end(ap);
 }
 

@@ -1,6 +1,8 @@
 /*
  * base/log.h - messages and progress on stderr, and the request to stop.
  *
+ * Bytes that a terminal would obey (names and headers come from outside) are shown as '?'.
+ *
  * The level and the stop flag belong to the process, not to a caller: they are the one exception
  * to "no mutable globals" here, set once by cli/ before threads start (a signal sets the flag).
  *
@@ -30,6 +32,7 @@ enum log_level log_get_level(void);
 
 void log_info(const char *fmt, ...) PRINTF_LIKE(1, 2);  /* shown unless quiet */
 void log_warn(const char *fmt, ...) PRINTF_LIKE(1, 2);  /* "mixlaw: warning: ..."; always shown */
+void log_error(const char *fmt, ...) PRINTF_LIKE(1, 2); /* as it is; for cli/, which ends with it */
 void log_debug(const char *fmt, ...) PRINTF_LIKE(1, 2); /* shown when verbose */
 
 struct progress {

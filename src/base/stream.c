@@ -85,19 +85,21 @@ static void top_up(struct stream *s)
     }
 }
 
+/* Everything that could be read is used up: the file has ended, or reading it failed. */
+static enum st ended(const struct stream *s, struct err *err)
+{
+    if (s->broken && err)
+        *err = s->broken_why;
+    return s->broken ? s->broken : ST_END;
+}
+
 /* Makes at least one unread byte available, or ST_END. */
 static enum st fill(struct stream *s, struct err *err)
 {
     if (s->at < s->n_in)
         return ST_OK;
-    if (s->eof)
-        return ST_END;
     top_up(s);
-    if (s->n_in > 0)
-        return ST_OK;
-    if (s->broken && err)
-        *err = s->broken_why;
-    return s->broken ? s->broken : ST_END;
+    return s->n_in > 0 ? ST_OK : ended(s, err);
 }
 
 static bool gzip_magic(const uint8_t *p, size_t n)
@@ -319,7 +321,7 @@ enum st stream_next_member(struct stream *s, struct err *err)
             return st;
     }
     if (s->at == s->n_in)
-        return ST_END;
+        return ended(s, err);
     if (s->n_in - s->at < 18 && !s->eof)
         top_up(s);
     s->member_offset = stream_offset(s);
@@ -359,7 +361,7 @@ enum st stream_skip(struct stream *s, struct err *err)
         if (s->n_in - s->at < 3)
             top_up(s);
         if (s->n_in - s->at < 3)
-            return ST_END;
+            return ended(s, err);
         const uint8_t *p = memchr(s->in + s->at, 0x1F, s->n_in - s->at - 2);
         if (!p) {
             s->at = s->n_in - 2;

@@ -76,8 +76,9 @@ enum st inputs_files(struct strlist *out, size_t n, char *const *input, bool str
         st = corpus_files_expand(&files, local.s, local.n, err);
     for (size_t i = 0; i < files.n && st == ST_OK; i++) {
         const struct corpus_file *f = &files.file[i];
-        if (strcmp(f->path, "-") == 0)
-            st = err_set(err, ST_USAGE, "the input is read several times: '-' cannot be one");
+        if (path_is_stream(f->path))
+            st = err_set(err, ST_USAGE, "the input is read several times: '%s' cannot be one",
+                         f->path);
         else if (f->named || strict || is_readable(f->path))
             strlist_add(out, f->path);
     }

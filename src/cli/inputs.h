@@ -12,7 +12,7 @@
 MUST_USE enum st inputs_fetch(struct strlist *out, size_t n, char *const *input, struct err *err);
 
 /* The same as files that can be read several times, for `synth`: folders and patterns are expanded,
- * what cannot be read in a folder is passed over, standard input is ST_USAGE. */
+ * what cannot be read in a folder is passed over, standard input or a pipe is ST_USAGE. */
 MUST_USE enum st inputs_files(struct strlist *out, size_t n, char *const *input, bool strict,
                               struct err *err);
 

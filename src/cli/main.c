@@ -36,7 +36,7 @@ static const struct command *find(int argc, char **argv, int *n_words)
 
 static int usage_error(const char *what, const char *word)
 {
-    fprintf(stderr, "mixlaw: %s '%s'; 'mixlaw --help' lists the commands\n", what, word);
+    log_error("mixlaw: %s '%s'; 'mixlaw --help' lists the commands", what, word);
     return 2;
 }
 
@@ -99,7 +99,6 @@ int main(int argc, char **argv)
         return usage_error(argv[1][0] == '-' ? "unknown option" : "unknown command", argv[1]);
     enum st st = run(c, &cli, argc - 1 - n_words, argv + 1 + n_words, &err);
     if (st < 0)
-        fprintf(stderr, "mixlaw %s: %s%s\n", c->name, st == ST_UNSUPPORTED ? "unsupported: " : "",
-                err.msg);
+        log_error("mixlaw %s: %s%s", c->name, st == ST_UNSUPPORTED ? "unsupported: " : "", err.msg);
     return st_exit(st);
 }

@@ -51,7 +51,7 @@ struct shards {
 
 struct build {
     const struct corpus_conf *conf;
-    struct corpus_files files;
+    struct corpus_files files, eval_files; /* inputs; those of `decontaminate` */
     struct seen texts, ids;
     struct ngram_index *eval; /* NULL: not asked for */
     struct holdout *holdout;  /* likewise */
@@ -299,7 +299,7 @@ static enum st walk(struct build *b, const struct corpus_files *files, const cha
     struct walk_job job = { .b = b, .look = look };
     for (size_t i = 0; i < files->n; i++) {
         uint64_t n;
-        if (strcmp(files->file[i].path, "-") != 0 &&
+        if (!path_is_stream(files->file[i].path) &&
             file_size(files->file[i].path, &n, err) == ST_OK)
             total += n;
     }
@@ -329,16 +329,10 @@ static enum st add_to_eval(struct build *b, struct batch_doc *d, struct err *err
 /* First walk: the runs of words of the evaluation documents. */
 static enum st index_evaluation(struct build *b, struct err *err)
 {
-    const struct corpus_conf *c = b->conf;
-    if (c->n_decontaminate == 0)
+    if (b->eval_files.n == 0)
         return ST_OK;
-    struct corpus_files files = { 0 };
     b->eval = ngram_new(CONTAMINATION_WORDS);
-    enum st st = corpus_files_expand(&files, c->decontaminate, c->n_decontaminate, err);
-    if (st == ST_OK)
-        st = walk(b, &files, "read evaluation", add_to_eval, false, err);
-    corpus_files_release(&files);
-    return st;
+    return walk(b, &b->eval_files, "read evaluation", add_to_eval, false, err);
 }
 
 /* Removes what an unfinished run left. */
@@ -380,30 +374,26 @@ static struct js *settings_of(const struct corpus_conf *c, char *const *input, s
     return v;
 }
 
-/* {path: digest} of everything that is read. Standard input cannot be read twice: it never equals. */
+/* {path: digest} of everything that is read. A pipe cannot be read twice: it never equals. */
 static enum st inputs_of(struct js **out, const struct build *b, struct err *err)
 {
     struct strlist paths = { 0 };
-    struct corpus_files eval = { 0 };
-    bool has_stdin = false;
-    enum st st = corpus_files_expand(&eval, b->conf->decontaminate, b->conf->n_decontaminate, err);
-    for (size_t i = 0; i < b->files.n + eval.n; i++) {
+    bool has_stream = false;
+    for (size_t i = 0; i < b->files.n + b->eval_files.n; i++) {
         const struct corpus_file *f =
-            i < b->files.n ? &b->files.file[i] : &eval.file[i - b->files.n];
-        if (strcmp(f->path, "-") == 0)
-            has_stdin = true;
+            i < b->files.n ? &b->files.file[i] : &b->eval_files.file[i - b->files.n];
+        if (path_is_stream(f->path))
+            has_stream = true;
         else if (f->named || file_exists(f->path)) /* folders may hold links to nowhere */
             strlist_add(&paths, f->path);
     }
-    if (st == ST_OK)
-        st = manifest_inputs(out, paths.s, paths.n, err);
-    if (st == ST_OK && has_stdin) {
+    enum st st = manifest_inputs(out, paths.s, paths.n, err);
+    if (st == ST_OK && has_stream) {
         char nonce[64];
         snprintf(nonce, sizeof nonce, "%ld %.9f", (long)getpid(), clock_s());
         js_put_text(*out, "-", nonce);
     }
     strlist_release(&paths);
-    corpus_files_release(&eval);
     return st;
 }
 
@@ -496,6 +486,7 @@ static enum st build_release(struct build *b, enum st st)
     str_release(&b->id);
     str_release(&b->scratch);
     corpus_files_release(&b->files);
+    corpus_files_release(&b->eval_files);
     return st;
 }
 
@@ -518,6 +509,8 @@ enum st corpus_build(struct js **counts, const struct corpus_conf *c, char *cons
     if (st == ST_OK)
         st = corpus_files_expand(&b.files, input, n_input, err);
     if (st == ST_OK)
+        st = corpus_files_expand(&b.eval_files, c->decontaminate, c->n_decontaminate, err);
+    if (st == ST_OK)
         st = dir_make(c->out, err);
     if (st == ST_OK && c->held)
         st = dir_make(c->held, err);
@@ -525,10 +518,8 @@ enum st corpus_build(struct js **counts, const struct corpus_conf *c, char *cons
         st = lock_folder(&lock, c->out, err);
     if (st == ST_OK && c->held)
         st = lock_folder(&held_lock, c->held, err);
-    if (st == ST_OK)
-        st = corpus_files_outside(&b.files, c->out, err);
-    if (st == ST_OK)
-        st = corpus_files_outside(&b.files, c->held, err);
+    for (int i = 0; i < 4 && st == ST_OK; i++)
+        st = corpus_files_outside(i & 1 ? &b.files : &b.eval_files, i & 2 ? c->out : c->held, err);
     if (st == ST_OK)
         st = inputs_of(&inputs, &b, err);
     if (st == ST_OK) {

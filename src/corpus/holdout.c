@@ -100,6 +100,8 @@ enum st holdout_decide(struct holdout *h, struct err *err)
     if (st == ST_OK)
         st = reopen(h, err);
     while (st == ST_OK && (st = reader_next(h->r, &d, err)) == ST_OK) {
+        if (stop_asked())
+            return err_set(err, ST_INTERRUPTED, "stopped; the same command starts this again");
         if (is_candidate(h, d.id))
             continue;
         h->doc++;

@@ -30,7 +30,7 @@ enum st documents_open(struct documents **out, char *const *input, size_t n_inpu
     for (size_t i = 0; i < d->files.n && st == ST_OK; i++) {
         const struct corpus_file *f = &d->files.file[i];
         uint64_t n = 0;
-        if (strcmp(f->path, "-") != 0 && (f->named || file_exists(f->path)))
+        if (!path_is_stream(f->path) && (f->named || file_exists(f->path)))
             st = file_size(f->path, &n, err);
         d->n_total += n;
     }
@@ -109,15 +109,15 @@ enum st documents_digests(const struct documents *d, struct js **inputs, struct 
 {
     char **path = NEW_ARRAY(char *, d->files.n + 1);
     size_t n = 0;
-    bool standard_input = false;
+    bool has_stream = false;
     *inputs = NULL;
     for (size_t i = 0; i < d->files.n; i++) {
         const struct corpus_file *f = &d->files.file[i];
-        standard_input |= strcmp(f->path, "-") == 0;
+        has_stream |= path_is_stream(f->path);
         if (f->named || file_exists(f->path)) /* folders may hold links to nowhere */
             path[n++] = f->path;
     }
-    enum st st = standard_input ? ST_OK : manifest_inputs(inputs, path, n, err);
+    enum st st = has_stream ? ST_OK : manifest_inputs(inputs, path, n, err);
     free(path);
     return st;
 }

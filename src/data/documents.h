@@ -27,7 +27,7 @@ uint64_t documents_size(const struct documents *d);      /* bytes of all files; 
 uint64_t documents_place(const struct documents *d);     /* bytes of them read so far */
 uint64_t documents_n_skipped(const struct documents *d); /* damaged records so far */
 
-/* {path: digest} of the files; reads all of them. *inputs is NULL when standard input is among them. */
+/* {path: digest} of the files; reads all of them. *inputs is NULL when standard input or a pipe is among them. */
 MUST_USE enum st documents_digests(const struct documents *d, struct js **inputs, struct err *err);
 
 #endif

@@ -134,15 +134,26 @@ static enum st open_generator(struct job *j, struct err *err)
     return st;
 }
 
+static enum st want_outside(const struct synth_conf *c, char *const *path, size_t n,
+                            struct err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (dir_holds(c->out, path[i]))
+            return err_set(err, ST_USAGE,
+                           "input '%s' lies in the folder '%s' that is to be written", path[i],
+                           c->out);
+    return ST_OK;
+}
+
 /* One process at a time writes the folder, and nothing that is read lies in it. */
 static enum st take_folder(struct job *j, struct err *err)
 {
     const struct synth_conf *c = j->conf;
     enum st st = dir_make(c->out, err);
-    for (size_t i = 0; i < c->n_input && st == ST_OK; i++)
-        if (dir_holds(c->out, c->input[i]))
-            st = err_set(err, ST_USAGE, "input '%s' lies in the folder '%s' that is to be written",
-                         c->input[i], c->out);
+    if (st == ST_OK)
+        st = want_outside(c, c->input, c->n_input, err);
+    if (st == ST_OK)
+        st = want_outside(c, c->decontaminate, c->n_decontaminate, err);
     char *path = path_join(c->out, ".lock");
     if (st == ST_OK)
         st = lock_take(&j->lock, path, err);

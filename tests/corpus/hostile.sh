@@ -13,11 +13,11 @@ cd "$dir"
 expect() { # exit code, words of the message, arguments
     local want=$1 say=$2 rc=0
     shift 2
-    timeout 120 "$MIXLAW" "$@" >row 2>said </dev/null || rc=$?
+    timeout 600 "$MIXLAW" "$@" >row 2>said </dev/null || rc=$?
     [ "$rc" = "$want" ] || fail "$*: exit $rc, want $want: $(cat said)"
     [ -z "$say" ] || grep -qF -- "$say" said || fail "$*: said $(cat said), want $say"
 }
-docs() { timeout 120 "$MIXLAW" corpus cat "$@" 2>said | wc -l; }
+docs() { timeout 600 "$MIXLAW" corpus cat "$@" 2>said | wc -l; }
 
 # A name that is no UTF-8; a link back up; a pipe that nobody writes to.
 mkdir -p odd/below
@@ -34,7 +34,9 @@ mkdir own
 cp "$golden/lines.jsonl" own/docs-2020.jsonl
 cp o1/docs-00000.jsonl.zst own/
 expect 2 "lies in the folder 'own'" corpus --min-bytes 1 --out own own/docs-00000.jsonl.zst
+expect 2 "lies in the folder 'own'" corpus --min-bytes 1 --out own --decontaminate own/docs-00000.jsonl.zst -- odd
 expect 2 "lies in the folder 'own'" synth --recipe copy --out own own/docs-00000.jsonl.zst
+expect 2 "lies in the folder 'own'" synth --recipe copy --out own --decontaminate own/docs-00000.jsonl.zst -- odd
 [ -s own/docs-00000.jsonl.zst ] || fail "the input is gone"
 rm own/docs-00000.jsonl.zst
 expect 0 "" corpus --min-bytes 1 --out own odd
@@ -67,17 +69,34 @@ END
 [ "$(docs ends.warc)" = 2 ] || fail "ends.warc: $(cat said)"
 [ "$(docs deep.jsonl)" = 1 ] && grep -q 'record 2 .*maximum parsing depth' said || fail "deep.jsonl: $(cat said)"
 
-# Waiting for a pipe and asked to stop; results that cannot be written.
+# What can be read only once is read once.
+expect 0 "" corpus --min-bytes 1 --out piped <(cat "$golden/notes.txt")
+grep -q '"docs_in":1' row || fail "a pipe by name: $(cat row)"
+expect 0 "" tokenize encode --tokenizer new/folder/tok.json --out t/piped <(cat "$golden/notes.txt")
+grep -q '"docs":1' row || fail "a pipe by name: $(cat row)"
+expect 2 "read several times" synth --recipe copy --out piped-kind <(cat "$golden/notes.txt")
+
+# Names that a terminal would obey.
+expect 1 "no?[2Jfile'" corpus cat $'no\e[2Jfile'
+
+# Waiting for more of a pipe and asked to stop, also where what came is whole; results that cannot be written.
 mkfifo input-pipe
-sleep 60 >input-pipe &
-sleeper=$!
-"$MIXLAW" corpus cat - <input-pipe >/dev/null 2>said &
-reader=$!
-until grep -q '^SigCgt:.*[2367abef]$' /proc/$reader/status; do sleep 0.05; done # it listens to SIGINT
-kill -INT $reader
-rc=0; wait $reader || rc=$?
-kill $sleeper
-[ $rc = 130 ] && grep -q "stopped" said || fail "interrupted: exit $rc: $(cat said)"
+for sends in true "cat $golden/members.wet.gz" "gzip -c $golden/lines.jsonl" "cat $golden/lines.jsonl"; do
+    rm -f sent
+    { $sends; touch sent; exec sleep 600; } >input-pipe &
+    sender=$!
+    "$MIXLAW" corpus cat - <input-pipe >/dev/null 2>said &
+    reader=$!
+    # Until all is in the pipe and the reader listens to SIGINT.
+    until [ -e sent ] && grep -q '^SigCgt:.*[2367abef]$' /proc/$reader/status; do
+        kill -0 $reader || fail "the reader has ended: $(cat said)"
+        sleep 0.05
+    done
+    kill -INT $reader
+    rc=0; wait $reader || rc=$?
+    kill $sender
+    [ $rc = 130 ] && grep -q "stopped" said || fail "interrupted after '$sends': exit $rc: $(cat said)"
+done
 for command in "corpus cat $golden/lines.jsonl" "tokenize cat t/x" "synth recipes hq"; do
     rc=0; "$MIXLAW" $command >/dev/full 2>said || rc=$?
     [ $rc = 1 ] && grep -q "No space left" said || fail "$command: exit $rc: $(cat said)"
