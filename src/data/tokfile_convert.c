@@ -17,8 +17,8 @@ static const uint64_t llmc_max_tok = INT32_MAX;
 
 struct writer { /* of plain ids: llmc and datatrove */
     struct outfile ids, index;
-    const char *path;
-    int width;
+    int width;     /* bytes an id */
+    uint64_t n_id; /* ids are below it, so that they fit */
     uint64_t n_tok;
 };
 
@@ -32,6 +32,10 @@ static enum st put(struct outfile *f, const void *bytes, size_t n, struct err *e
 static enum st put_ids(struct writer *w, const uint32_t *id, size_t n, struct err *err)
 {
     enum st st = ST_OK;
+    for (size_t i = 0; i < n; i++)
+        if (id[i] >= w->n_id)
+            return err_set(err, ST_FORMAT, "token %llu is %u, want below %llu",
+                           (unsigned long long)(w->n_tok + i), id[i], (unsigned long long)w->n_id);
     w->n_tok += n;
     if (w->width == 4)
         return put(&w->ids, id, 4 * n, err);
@@ -129,15 +133,26 @@ static uint32_t max_id(const struct tokfile *f)
     return max;
 }
 
-static int vocab_of(const struct tokfile *f)
+static enum st find_vocab(int *vocab_size, const struct tokfile *f, struct err *err)
 {
-    return tokfile_vocab_size(f) ? tokfile_vocab_size(f) : (int)max_id(f) + 1;
+    *vocab_size = tokfile_vocab_size(f);
+    if (*vocab_size)
+        return ST_OK;
+    uint32_t max = max_id(f);
+    if (max >= INT32_MAX)
+        return err_set(err, ST_FORMAT, "'%s' holds the token %u, want below %d", tokfile_path(f),
+                       max, INT32_MAX);
+    *vocab_size = (int)max + 1;
+    return ST_OK;
 }
 
 static enum st to_megatron(const struct tokfile *f, const char *prefix, struct err *err)
 {
     struct shard_writer *w = NULL;
-    enum st st = shard_writer_open(&w, prefix, vocab_of(f), err);
+    int vocab_size;
+    enum st st = find_vocab(&vocab_size, f, err);
+    if (st == ST_OK)
+        st = shard_writer_open(&w, prefix, vocab_size, err);
     if (st == ST_OK) {
         shard_writer_eod(w, tokfile_eod(f));
         st = each_document(f, false, take_megatron, w, err);
@@ -151,7 +166,8 @@ static enum st to_megatron(const struct tokfile *f, const char *prefix, struct e
 static enum st to_llmc(const struct tokfile *f, const char *prefix, struct err *err)
 {
     int32_t head[LLMC_HEADER_BYTES / 4] = { 0 };
-    struct writer w = { .width = max_id(f) <= UINT16_MAX ? 2 : 4 };
+    uint64_t n_id = (uint64_t)max_id(f) + 1;
+    struct writer w = { .width = n_id <= UINT16_MAX + 1 ? 2 : 4, .n_id = n_id };
     char *path = xasprintf("%s.bin", prefix);
     if (tokfile_n_tok(f) + tokfile_n_docs(f) > llmc_max_tok) {
         free(path);
@@ -197,10 +213,15 @@ static enum st write_metadata(const struct tokfile *f, const struct writer *w, c
 
 static enum st to_datatrove(const struct tokfile *f, const char *prefix, struct err *err)
 {
-    struct writer w = { .width = vocab_of(f) <= UINT16_MAX + 1 ? 2 : 4 };
+    int vocab_size;
+    enum st st = find_vocab(&vocab_size, f, err);
+    if (st < 0)
+        return st;
+    struct writer w = { .width = vocab_size <= UINT16_MAX + 1 ? 2 : 4,
+                        .n_id = (uint64_t)vocab_size };
     char *path = xasprintf("%s.ds", prefix), *index = xasprintf("%s.ds.index", prefix);
     char *metadata = xasprintf("%s.ds.metadata", prefix);
-    enum st st = outfile_open(&w.ids, path, err);
+    st = outfile_open(&w.ids, path, err);
     if (st == ST_OK)
         st = outfile_open(&w.index, index, err);
     if (st == ST_OK)
@@ -254,7 +275,7 @@ enum st tokfile_convert(const struct tokfile *f, const char *format, const char 
         k++;
     if (k == N_OF(known))
         st = err_set(err, ST_UNSUPPORTED, "writing '%s', want megatron, llmc or datatrove", format);
-    else if (strcmp(from, bin) == 0 || strcmp(from, ds) == 0)
+    else if (file_same(from, bin) || file_same(from, ds))
         st =
             err_set(err, ST_USAGE, "'%s' would be written over itself; choose another --out", from);
     else

@@ -58,6 +58,24 @@ expect 0 "" tokenize encode --tokenizer new/folder/tok.json --out t/x o1
 grep -q '"docs":1' row || fail "$(cat row)"
 expect 0 "" tokenize convert --to llmc --out other/folder/x t/x
 
+# Token files of others: ids that no vocabulary has, ids beyond what the manifest promises, the same file by another name.
+python3 - <<'END'
+import struct
+def llmc(path, ids):
+    open(path, "wb").write(struct.pack("<256i", 20240801, 7, len(ids), *[0] * 253) + struct.pack("<%dI" % len(ids), *ids))
+llmc("huge.bin", [1, 2**32 - 1])
+llmc("wide.bin", [128000, 1, 2])
+END
+expect 1 "holds the token 4294967295" tokenize convert --to megatron --out other/huge huge.bin
+expect 1 "holds the token 4294967295" tokenize convert --to datatrove --out other/huge huge.bin
+expect 0 "" tokenize convert --to megatron --out other/wide wide.bin
+sed -i 's/"vocab_size": 128001/"vocab_size": 300/; s/"eod": 128000/"eod": -1/' other/wide.json
+expect 1 "is 128000, want below 300" tokenize convert --to datatrove --out other/narrow other/wide
+[ ! -e other/narrow.ds ] || fail "ids that were cut to 16 bits"
+cp t/x.bin alone.bin
+cp t/x.idx alone.idx
+expect 2 "written over itself" tokenize convert --to llmc --out ./alone alone
+
 # Lengths that lie, once a record, and line ends without end: neither time nor memory may follow them.
 python3 - <<'END'
 head = b"WARC/1.0\r\nWARC-Type: conversion\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
