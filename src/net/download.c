@@ -14,6 +14,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,7 +36,7 @@ struct download {
     uint64_t total;    /* 0: not known yet */
     char version[256]; /* of what is in the part file; "" unknown */
     bool begun;        /* this answer's headers were looked at */
-    bool alien;        /* 206 with another range than asked for */
+    bool alien;        /* 206 with another range than asked for, or of another version */
     int write_errno;
     long status;
     double pause_s; /* the server's Retry-After, or 0 */
@@ -96,8 +97,9 @@ static bool begin(struct download *d, CURL *e)
     if (d->status != 200 && d->status != 206)
         return true; /* an error page: swallowed by on_bytes */
     if (d->status == 206) {
-        d->alien =
-            !d->has_range || d->range_first != d->have || (d->total && d->range_total != d->total);
+        d->alien = !d->has_range || d->range_first != d->have ||
+                   (d->total && d->range_total != d->total) ||
+                   (*d->version && *d->new_version && strcmp(d->version, d->new_version) != 0);
         if (d->alien)
             return false;
         d->total = d->range_total;
@@ -145,15 +147,39 @@ static int on_tick(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off
     return stop_asked();
 }
 
+/* Whether the open file still has its name: who held the lock before may have finished and renamed it. */
+static bool has_name(FILE *f, const char *path)
+{
+    struct stat mine, there;
+    return fstat(fileno(f), &mine) == 0 && stat(path, &there) == 0 && mine.st_dev == there.st_dev &&
+           mine.st_ino == there.st_ino;
+}
+
+/* The part file, ours alone until it is closed. */
+static enum st part_lock(struct download *d, struct err *err)
+{
+    for (;;) {
+        d->file = fopen(d->part, "abe");
+        if (!d->file)
+            return err_set(err, ST_IO, "cannot write '%s': %s", d->part, strerror(errno));
+        if (flock(fileno(d->file), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+            return err_set(err, ST_IO, "another mixlaw is downloading '%s'", d->url);
+        if (has_name(d->file, d->part))
+            return ST_OK;
+        fclose(d->file);
+        d->file = NULL;
+        if (stop_asked())
+            return err_set(err, ST_INTERRUPTED, "interrupted before '%s'", d->url);
+    }
+}
+
 static enum st part_open(struct download *d, struct err *err)
 {
     struct js *was = NULL;
     struct err ignored;
-    d->file = fopen(d->part, "abe");
-    if (!d->file)
-        return err_set(err, ST_IO, "cannot write '%s': %s", d->part, strerror(errno));
-    if (flock(fileno(d->file), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        return err_set(err, ST_IO, "another mixlaw is downloading '%s'", d->url);
+    enum st st = part_lock(d, err);
+    if (st < 0)
+        return st;
     if (fseek(d->file, 0, SEEK_END) != 0)
         return err_set(err, ST_IO, "'%s': %s", d->part, strerror(errno));
     d->have = (uint64_t)ftell(d->file);

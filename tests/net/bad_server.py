@@ -40,10 +40,10 @@ class Handler(BaseHTTPRequestHandler):
         self.connection.shutdown(socket.SHUT_RDWR)
         self.close_connection = True
 
-    def file(self, data, tag, ranges=True, cut=None):
+    def file(self, data, tag, ranges=True, cut=None, careless=False):
         first = 0
         want = self.headers.get("Range")
-        if want and ranges and self.headers.get("If-Range", tag) == tag:
+        if want and ranges and (careless or self.headers.get("If-Range", tag) == tag):
             first = int(want.split("=")[1].rstrip("-"))
             if first >= len(data):
                 return self.send(416, b"", Content_Range="bytes */%d" % len(data))
@@ -128,6 +128,8 @@ class Handler(BaseHTTPRequestHandler):
             self.file(FILE, '"one"', ranges=False, cut=CUT if n <= 2 else None)
         elif name == "/file-changes":
             self.file(FILE if n == 1 else OTHER, '"one"' if n == 1 else '"two"', cut=CUT)
+        elif name == "/file-careless":  # as file-changes, by a server that knows no If-Range
+            self.file(FILE if n == 1 else OTHER, '"one"' if n == 1 else '"two"', cut=CUT, careless=True)
         elif name == "/file-moved":
             self.send(302, b"gone", Location="/file-cut")
         elif name == "/file-empty":
