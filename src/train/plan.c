@@ -232,7 +232,11 @@ static enum st init_shape(struct train_plan *p, int vocab_size, struct err *err)
     enum st st = weights_open(&w, p->conf->init, err);
     if (st < 0)
         return st;
+    char hex[DIGEST_HEX];
     p->model = w->conf;
+    p->init = js_object();
+    js_put(p->init, "config", model_conf_json(&w->conf));
+    js_put_text(p->init, "weights", digest_hex(w->digest, hex));
     weights_close(w);
     if (p->model.vocab_size != vocab_size)
         return err_set(err, ST_USAGE, "'%s' has a vocabulary of %d, the token files of %d",
@@ -453,6 +457,8 @@ static enum st resolve(struct train_plan *p, struct err *err)
     if (st < 0)
         return st;
     st = list_domains(p, err);
+    if (st == ST_OK && c->init)
+        st = init_shape(p, vocab_size, err);
     if (st == ST_OK)
         st = find_frozen(p, err);
     if (st < 0)
@@ -460,9 +466,7 @@ static enum st resolve(struct train_plan *p, struct err *err)
     p->seq_len = chosen(p, c->seq_len, "seq_len", default_seq_len(c->params));
     if (c->params && p->frozen) {
         st = hf_conf_parse(&p->model, js_get(p->frozen, "model"), c->out, err);
-    } else if (c->init) {
-        st = init_shape(p, vocab_size, err);
-    } else {
+    } else if (!c->init) {
         st = train_shape(&p->model, c, vocab_size, p->seq_len, err);
     }
     if (st == ST_OK && c->document_mask) {
@@ -505,131 +509,10 @@ void train_plan_close(struct train_plan *p)
     js_free(p->inputs);
     js_free(p->held);
     js_free(p->shape);
+    js_free(p->init);
     js_free(p->frozen);
     arena_release(&p->memory);
     free(p);
-}
-
-static struct js *domains_json(const struct train_plan *p)
-{
-    struct js *list = js_array();
-    for (size_t i = 0; i < p->n_domain; i++) {
-        const struct eval_domain *d = &p->domain[i];
-        struct js *v = js_object();
-        char hex[DIGEST_HEX];
-        js_put_text(v, "domain", d->name);
-        js_put_whole(v, "n_tok", (int64_t)d->n_tok_scored);
-        js_put_whole(v, "n_bytes", (int64_t)d->n_bytes_scored);
-        js_put_text(
-            v, "windows",
-            digest_hex(digest_of(d->tok, d->n_window * ((size_t)d->seq_len + 1) * sizeof *d->tok),
-                       hex));
-        js_push(list, v);
-    }
-    return list;
-}
-
-/* Is this setting told otherwise (by content, by digest), or nothing that a result depends on? */
-static bool is_aside(const char *name)
-{
-    static const char *const aside[] = {
-        "out",       "run_id",  "arm",   "kind",    "data",  "eval",       "tokens",
-        "tokenizer", "dry_run", "pilot", "profile", "shape", "vocab_size", "checkpoint_every"
-    };
-    for (size_t i = 0; i < N_OF(aside); i++)
-        if (strcmp(aside[i], name) == 0)
-            return true;
-    return false;
-}
-
-/* Every setting that is not as always. A new one enters the key by itself and leaves old keys alone. */
-static void put_changed(struct js *v, const struct train_conf *c)
-{
-    struct js *now = field_json(train_field, N_TRAIN_FIELD, c),
-              *always = field_json(train_field, N_TRAIN_FIELD, &train_defaults);
-    for (void *it = js_iter(now); it; it = js_next(now, it)) {
-        const char *name = js_iter_key(it);
-        struct strbuf a = { 0 }, b = { 0 };
-        js_write(js_iter_value(it), &a);
-        js_write(js_get(always, name), &b);
-        if (!is_aside(name) && strcmp(a.s, b.s) != 0)
-            js_put(v, name, js_copy(js_iter_value(it)));
-        str_release(&a);
-        str_release(&b);
-    }
-    js_free(now);
-    js_free(always);
-}
-
-static void put_mixture(struct js *v, const struct train_plan *p)
-{
-    js_put_text(v, "arm", p->arm);
-    js_put_text(v, "kind", p->kind);
-    js_put_real(v, "frac_synth", p->frac_synth);
-    js_put_whole(v, "seed", (int64_t)p->env.seed);
-}
-
-struct js *train_plan_asked(const struct train_plan *p, const struct train_budget *budget)
-{
-    struct js *v = js_object();
-    if (budget) {
-        js_put_whole(v, "n_tok_asked", (int64_t)budget->asked);
-        js_put_bool(v, "trunk", p->n_budget > 1);
-    }
-    /* Batch, rate and warm-up may follow from it. */
-    js_put_whole(v, "n_tok_smallest", (int64_t)p->budget[0].asked);
-    put_mixture(v, p);
-    put_changed(v, p->conf);
-    if (p->shape)
-        js_put(v, "shape", js_copy(p->shape));
-    js_put(v, "sources", js_copy(p->inputs));
-    js_put(v, "domains", js_copy(p->held));
-    return v;
-}
-
-struct js *train_plan_settings(const struct train_plan *p, const struct train_budget *budget)
-{
-    const struct train_conf *c = p->conf;
-    struct js *v = js_object();
-    if (budget) { /* NULL: of a trunk, as keys were made before there was train_plan_asked */
-        js_put_whole(v, "n_tok_asked", (int64_t)budget->asked);
-        js_put_whole(v, "n_tok", (int64_t)(budget->n_step * p->batch_tokens));
-        js_put_whole(v, "n_step", (int64_t)budget->n_step);
-        js_put_whole(v, "branch_step", (int64_t)budget->branch);
-    }
-    put_mixture(v, p);
-    js_put(v, "model", model_conf_json(&p->model));
-    js_put_text(v, "init", c->init);
-    js_put_whole(v, "seq_len", (int64_t)p->seq_len);
-    js_put_whole(v, "batch_tokens", (int64_t)p->batch_tokens);
-    js_put_whole(v, "micro_batch_tokens", (int64_t)((uint64_t)p->pass * p->seq_len));
-    js_put_text(v, "schedule", c->schedule);
-    js_put_real(v, "lr", p->schedule.lr);
-    js_put_whole(v, "warmup_steps", (int64_t)p->schedule.warmup);
-    if (p->schedule.kind == SCHEDULE_WSD) {
-        js_put_real(v, "cooldown", c->cooldown);
-        js_put_text(v, "decay", c->decay);
-    }
-    js_put_real(v, "weight_decay", c->weight_decay);
-    js_put_real(v, "beta1", c->beta1);
-    js_put_real(v, "beta2", c->beta2);
-    js_put_real(v, "eps", TRAIN_ADAM_EPS);
-    js_put_real(v, "grad_clip", c->grad_clip);
-    if (strcmp(c->optimizer, "adamw") !=
-        0) { /* settings that are as always leave a run's key alone */
-        js_put_text(v, "optimizer", c->optimizer);
-        js_put_real(v, "muon_momentum", c->muon_momentum);
-    }
-    if (c->z_loss > 0)
-        js_put_real(v, "z_loss", c->z_loss);
-    if (c->ema > 0)
-        js_put_real(v, "ema", c->ema);
-    js_put_text(v, "precision", c->precision);
-    js_put_whole(v, "log_every", (int64_t)p->log_every);
-    js_put(v, "sources", js_copy(p->inputs));
-    js_put_whole(v, "eval_bytes", (int64_t)c->eval_bytes);
-    js_put(v, "domains", domains_json(p));
-    return v;
 }
 
 struct js *train_plan_paths(const struct train_plan *p)

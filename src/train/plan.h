@@ -54,6 +54,7 @@ struct train_plan {
     struct js *inputs; /* what is known of the token files, without paths */
     struct js *held;   /* the same of the domains' */
     struct js *shape;  /* --shape's file; NULL without */
+    struct js *init;   /* --init's configuration and the digest of its weights; NULL without */
     struct js *frozen; /* settings of the folder when it was begun before; NULL otherwise */
     struct arena memory;
 };

@@ -19,7 +19,7 @@ struct trainer {
     struct train_plan *p;
     struct backend *backend;
     struct model *model;
-    uint32_t *tok; /* one pass: [micro, seq_len + 1] */
+    uint32_t *tok; /* one pass: [pass, seq_len + 1] */
     struct progress progress;
     double peak; /* FLOP/s of the backend; 0: not measured yet */
     bool started;

@@ -87,6 +87,15 @@ wrong 2 "lr is absent there and 0.01" "${free[@]}" --lr 0.01 --out d
 
 wrong 2 "optimizer is absent there and \"muon\"" "${free[@]}" --optimizer muon --out d
 
+# Weights to begin with are known by what they are, not by where they lie.
+from=(train --quiet --json --seq-len 32 --tokens 5k --data natural=t/natural@1 --eval rivers=t/rivers --tokenizer tok.json)
+cp -r a/5000/checkpoint first
+begun=$("$MIXLAW" "${from[@]}" --init first --out e)
+mv first moved
+[[ $("$MIXLAW" "${from[@]}" --init moved --out e) == "$begun" ]] || fail "a moved model makes a run stale"
+cp -r a/20000/checkpoint first
+wrong 2 "other settings" "${from[@]}" --init first --out e
+
 # One budget is RUN itself, several are RUN/TOKENS; never both.
 wrong 2 "is the run of one budget" "${free[@]}" --schedule wsd --tokens 10k --out d
 wrong 2 "holds runs of its own" "${free[@]}" --out a
