@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/file.h"
 
@@ -62,6 +63,12 @@ static inline const char *check_dir(void)
         }
     }
     return check_tmp;
+}
+
+/* Processor time of this process, seconds: for bounds on work, which a busy machine does not move. */
+static inline double check_cpu_s(void)
+{
+    return (double)clock() / CLOCKS_PER_SEC;
 }
 
 struct check_test {

@@ -7,7 +7,6 @@
  */
 #include "corpus/html.h"
 
-#include <ctype.h>
 #include <gumbo.h>
 #include <setjmp.h>
 #include <stdint.h>
@@ -16,6 +15,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "corpus/layout.h"
 
 enum {
     BLOCK_BYTES = 1 << 20,
@@ -383,109 +383,6 @@ static void measure_all(struct html *h, const GumboNode *root)
     }
 }
 
-/* Writing: white space is owed until the next word decides what is needed. */
-struct writer {
-    struct strbuf *out;
-    size_t start;
-    int lines;        /* line ends owed: 0, 1, 2 */
-    bool space, cell; /* a space, a cell's separator owed */
-    int indent;       /* depth of lists */
-    bool marker;      /* a list marker owed */
-    int number;       /* of it; 0: a dash */
-};
-
-static void owe_lines(struct writer *w, int n)
-{
-    if (w->lines < n)
-        w->lines = n;
-    w->space = false;
-}
-
-static void settle(struct writer *w)
-{
-    bool begun = w->out->n > w->start;
-    if (begun && w->lines > 0)
-        str_add(w->out, "\n\n", (size_t)w->lines);
-    else if (begun && w->cell)
-        str_adds(w->out, " | ");
-    else if (begun && w->space)
-        str_addc(w->out, ' ');
-    if (w->marker) {
-        for (int i = 1; i < w->indent && i < 8; i++)
-            str_adds(w->out, "  ");
-        if (w->number > 0)
-            str_printf(w->out, "%d. ", w->number);
-        else
-            str_adds(w->out, "- ");
-    }
-    w->lines = 0;
-    w->space = w->cell = w->marker = false;
-}
-
-/* Bytes of invisible or blank characters at s: no-break space is a space, the others are nothing. */
-static size_t odd_space(const char *s, bool *blank)
-{
-    *blank = false;
-    if (memcmp(s, "\xC2\xA0", 2) == 0) {
-        *blank = true;
-        return 2;
-    }
-    if (memcmp(s, "\xC2\xAD", 2) == 0)
-        return 2;
-    if (strncmp(s, "\xE2\x80\x8B", 3) == 0 || strncmp(s, "\xEF\xBB\xBF", 3) == 0)
-        return 3;
-    return 0;
-}
-
-static void write_words(struct writer *w, const char *s)
-{
-    while (*s) {
-        const char *p = s;
-        bool blank = false;
-        size_t odd = 0;
-        while ((unsigned char)*p > ' ') {
-            unsigned char c = (unsigned char)*p;
-            if (c == 0x7F ||
-                ((c == 0xC2 || c == 0xE2 || c == 0xEF) && (odd = odd_space(p, &blank))))
-                break;
-            p++;
-        }
-        if (p > s) {
-            settle(w);
-            str_add(w->out, s, (size_t)(p - s));
-        }
-        if (!*p)
-            return;
-        if (odd == 0)
-            blank = *p != 0x7F;
-        if (blank)
-            w->space = true;
-        s = p + (odd ? odd : 1);
-    }
-}
-
-static void write_pre(struct writer *w, const char *s)
-{
-    while (*s) {
-        size_t n = strcspn(s, "\r\f\v\x7F");
-        if (n > 0) {
-            bool owed = w->lines > 0 || w->marker;
-            if (owed && s[strspn(s, " \t\n")] == '\0')
-                return; /* nothing but blanks before the first word */
-            if (owed)
-                settle(w);
-            str_add(w->out, s, n);
-        }
-        s += n + (s[n] != '\0');
-    }
-}
-
-static void trim_end(struct writer *w)
-{
-    while (w->out->n > w->start && isspace((unsigned char)w->out->s[w->out->n - 1]))
-        w->out->s[--w->out->n] = '\0';
-}
-
 /*
  * Whether the block is a menu: a list or paragraph whose text is mostly links, or a division like that
  * which holds no article beside them (a page's outer divisions hold its menus too).
@@ -522,7 +419,7 @@ static bool is_left_out(const GumboNode *n, struct measure m, uint32_t n_page, b
     return m.n_text > 0 && is_menu(n, m);
 }
 
-static void enter(struct writer *w, struct frame *f, const struct frame *up)
+static void enter(struct layout *l, struct frame *f, const struct frame *up)
 {
     GumboTag tag = f->node->v.element.tag;
     GumboTag up_tag = up ? up->node->v.element.tag : GUMBO_TAG_BODY;
@@ -534,29 +431,29 @@ static void enter(struct writer *w, struct frame *f, const struct frame *up)
     switch (role_of(tag)) {
     case BLOCK:
     case WEAK:
-        owe_lines(w, tight ? 1 : 2);
+        layout_lines(l, tight ? 1 : 2);
         break;
     case LINE:
         if (tag == GUMBO_TAG_BR && f->pre)
-            str_addc(w->out, '\n');
+            str_addc(l->out, '\n');
         else if (tag == GUMBO_TAG_BR)
-            owe_lines(w, w->lines ? 2 : 1);
+            layout_lines(l, l->lines ? 2 : 1);
         else
-            owe_lines(w, 1);
+            layout_lines(l, 1);
         break;
     case CELL:
-        w->cell = w->lines == 0 && w->out->n > w->start;
+        l->cell = l->lines == 0 && l->out->n > l->start;
         break;
     default:
         break;
     }
     if (tag == GUMBO_TAG_UL || tag == GUMBO_TAG_OL) {
-        w->indent++;
+        l->indent++;
         f->item = tag == GUMBO_TAG_OL ? 1 : 0;
     }
 }
 
-static void leave(struct writer *w, const struct frame *f, const struct frame *up)
+static void leave(struct layout *l, const struct frame *f, const struct frame *up)
 {
     GumboTag tag = f->node->v.element.tag;
     GumboTag up_tag = up ? up->node->v.element.tag : GUMBO_TAG_BODY;
@@ -564,22 +461,22 @@ static void leave(struct writer *w, const struct frame *f, const struct frame *u
                  up_tag == GUMBO_TAG_TH;
     enum role role = role_of(tag);
     if (tag == GUMBO_TAG_PRE)
-        trim_end(w);
+        layout_trim(l);
     if (tag == GUMBO_TAG_UL || tag == GUMBO_TAG_OL)
-        w->indent--;
+        l->indent--;
     if (tag == GUMBO_TAG_LI)
-        w->marker = false;
+        l->marker = false;
     if (role == BLOCK || role == WEAK)
-        owe_lines(w, tight ? 1 : 2);
+        layout_lines(l, tight ? 1 : 2);
     else if (role == LINE && tag != GUMBO_TAG_BR)
-        owe_lines(w, 1);
+        layout_lines(l, 1);
 }
 
 /* Second walk: the text of root, whose number in the first walk is `at`. */
 static void write_all(struct html *h, const GumboNode *root, uint32_t at, struct strbuf *text,
                       bool in_main)
 {
-    struct writer w = { .out = text, .start = text->n };
+    struct layout l = { .out = text, .start = text->n };
     uint32_t n_page = h->measure[at].n_text, next = at + 1;
     h->n_stack = 0;
     push(h, (struct frame){ .node = root, .item = -1 });
@@ -587,16 +484,16 @@ static void write_all(struct html *h, const GumboNode *root, uint32_t at, struct
         struct frame *f = &h->stack[h->n_stack - 1];
         const GumboVector *children = &f->node->v.element.children;
         if (f->child == children->length) {
-            leave(&w, f, h->n_stack > 1 ? f - 1 : NULL);
+            leave(&l, f, h->n_stack > 1 ? f - 1 : NULL);
             h->n_stack--;
             continue;
         }
         const GumboNode *c = children->data[f->child++];
         if (is_text(c)) {
             if (f->pre)
-                write_pre(&w, c->v.text.text);
+                layout_pre(&l, c->v.text.text);
             else
-                write_words(&w, c->v.text.text);
+                layout_words(&l, c->v.text.text);
             continue;
         }
         if (!is_element(c))
@@ -604,22 +501,22 @@ static void write_all(struct html *h, const GumboNode *root, uint32_t at, struct
         struct measure m = h->measure[next];
         if (is_left_out(c, m, n_page, in_main)) {
             if (role_of(c->v.element.tag) == INLINE || role_of(c->v.element.tag) == DROP)
-                w.space = true;
+                l.space = true;
             else
-                owe_lines(&w, 1);
+                layout_lines(&l, 1);
             next += m.n_below;
             continue;
         }
         next++;
         struct frame child = { .node = c, .pre = f->pre };
-        enter(&w, &child, f);
+        enter(&l, &child, f);
         if (c->v.element.tag == GUMBO_TAG_LI) {
-            w.marker = true;
-            w.number = f->item > 0 ? f->item++ : 0;
+            l.marker = true;
+            l.number = f->item > 0 ? f->item++ : 0;
         }
         push(h, child);
     }
-    trim_end(&w);
+    layout_trim(&l);
 }
 
 /* The one element that the page says is its main part, if it holds enough; else the body. */
@@ -677,11 +574,11 @@ static const GumboNode *child_with_tag(const GumboNode *n, GumboTag tag)
 static void write_title(const GumboNode *head, struct strbuf *title)
 {
     const GumboNode *t = head ? child_with_tag(head, GUMBO_TAG_TITLE) : NULL;
-    struct writer w = { .out = title, .start = title->n };
+    struct layout l = { .out = title, .start = title->n };
     for (unsigned i = 0; t && i < t->v.element.children.length; i++) {
         const GumboNode *c = t->v.element.children.data[i];
         if (is_text(c))
-            write_words(&w, c->v.text.text);
+            layout_words(&l, c->v.text.text);
     }
 }
 
