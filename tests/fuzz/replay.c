@@ -35,6 +35,13 @@ static void keep_last(int sig)
     raise(sig);
 }
 
+/* The sanitizers' failures are aborts too, and a segmentation fault is reported by them. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "abort_on_error=1:handle_segv=2";
+}
+
 static void try_it(void)
 {
     uint8_t *copy = xmalloc(tried.n); /* of its exact size, so that a read behind it is seen */

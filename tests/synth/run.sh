@@ -41,7 +41,7 @@ for i in range(80):
 ' >"$T/pages.jsonl"
 echo '{"id": "menu", "text": "Home | About | Login"}' >>"$T/pages.jsonl"
 
-synth() { "$MIXLAW" synth --quiet --recipe hq --idle 5s "$@" "$T/pages.jsonl"; }
+synth() { "$MIXLAW" synth --quiet --recipe hq --idle 60s "$@" "$T/pages.jsonl"; }
 
 # A run, and the same again.
 serve 0 good
@@ -104,9 +104,9 @@ again=$(($(stat_of "$slow" answered) - 80))
 [ $again -le $((kills * 6)) ] || bad "$again answers were paid twice by $kills kills"
 echo "killed $kills times, $again requests were in flight and asked again"
 
-# Two at once.
-serve 200 good
-"$MIXLAW" synth --quiet --recipe hq --generator "$url" --out "$T/two" "$T/pages.jsonl" >/dev/null 2>&1 &
+# Two at once: the first is busy for 80 s and more.
+serve 1000 good
+"$MIXLAW" synth --quiet --recipe hq --in-flight 1 --generator "$url" --out "$T/two" "$T/pages.jsonl" >/dev/null 2>&1 &
 pid=$!
 for _ in $(seq 600); do [ -s "$T/two/ledger.jsonl" ] && break; sleep 0.1; done
 synth --generator "$url" --out "$T/two" >/dev/null 2>"$T/err" && bad "two at once"
