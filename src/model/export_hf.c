@@ -83,6 +83,59 @@ static char *special(const struct gguf *g, const char *key)
     return s ? xstrndup(s, n) : NULL;
 }
 
+/* llama.cpp puts a first token before a text when the file says so, and of itself for Llama 3's. */
+static bool adds_first(const struct gguf *g)
+{
+    const char *pre = gguf_text(g, "tokenizer.ggml.pre", "");
+    bool llama3 = strcmp(pre, "llama-bpe") == 0 || strcmp(pre, "llama3") == 0;
+    return gguf_whole(g, "tokenizer.ggml.add_bos_token", llama3) != 0;
+}
+
+static struct js *piece(const char *kind, const char *id, int type)
+{
+    struct js *inner = js_object(), *o = js_object();
+    js_put_text(inner, "id", id);
+    js_put_whole(inner, "type_id", type);
+    js_put(o, kind, inner);
+    return o;
+}
+
+/* tokenizer.json's way to begin every text with a token. */
+static struct js *first_token_json(const char *token, int64_t id)
+{
+    struct js *o = js_object(), *single = js_array(), *pair = js_array(), *all = js_object(),
+              *one = js_object(), *ids = js_array(), *spelt = js_array();
+    js_push(single, piece("SpecialToken", token, 0));
+    js_push(single, piece("Sequence", "A", 0));
+    js_push(pair, piece("SpecialToken", token, 0));
+    js_push(pair, piece("Sequence", "A", 0));
+    js_push(pair, piece("SpecialToken", token, 1));
+    js_push(pair, piece("Sequence", "B", 1));
+    js_put_text(one, "id", token);
+    js_push_whole(ids, id);
+    js_put(one, "ids", ids);
+    js_push_text(spelt, token);
+    js_put(one, "tokens", spelt);
+    js_put(all, token, one);
+    js_put_text(o, "type", "TemplateProcessing");
+    js_put(o, "single", single);
+    js_put(o, "pair", pair);
+    js_put(o, "special_tokens", all);
+    return o;
+}
+
+static enum st put_first_token(const char *file, const char *token, int64_t id, struct err *err)
+{
+    struct js *o;
+    enum st st = js_read_file(&o, file, err);
+    if (st < 0)
+        return st;
+    js_put(o, "post_processor", first_token_json(token, id));
+    st = js_write_file(o, file, err);
+    js_free(o);
+    return st;
+}
+
 static enum st tokenizer_of_gguf(const struct gguf *g, const char *out, struct err *err)
 {
     struct tok *t;
@@ -103,10 +156,11 @@ static enum st tokenizer_of_gguf(const struct gguf *g, const char *out, struct e
         js_put_textn(o, "eos_token", eos, strlen(eos));
     if (chat)
         js_put_textn(o, "chat_template", chat, strlen(chat));
-    uint64_t adds = gguf_whole(g, "tokenizer.ggml.add_bos_token", UINT64_MAX);
-    if (adds != UINT64_MAX)
-        js_put_bool(o, "add_bos_token", adds != 0);
+    bool adds = bos && tok_id(t, bos) >= 0 && adds_first(g);
+    js_put_bool(o, "add_bos_token", adds);
     enum st st = tok_save(t, file, err);
+    if (st == ST_OK && adds)
+        st = put_first_token(file, bos, tok_id(t, bos), err);
     if (st == ST_OK)
         st = js_write_file(o, conf, err);
     js_free(o);

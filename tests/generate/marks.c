@@ -118,6 +118,25 @@ void test_template_file(void)
     free(dir);
 }
 
+/* A GGUF file as a folder again: its texts begin with this token, or with none. */
+static void came_back(const char *gguf, const char *want)
+{
+    struct weights *w;
+    struct err err = { "" };
+    char *dir = path_join(check_dir(), "came_back"), *json = path_join(dir, "tokenizer.json"),
+         *first = NULL;
+    NEED(dir_remove(dir, &err) == ST_OK, "%s", err.msg);
+    NEED(weights_open(&w, gguf, &err) == ST_OK, "%s", err.msg);
+    struct export_conf c = { w, gguf, NULL, GGUF_F32 };
+    NEED(export_hf(&c, dir, &err) == ST_OK, "%s", err.msg);
+    NEED(hf_first_token(&first, json, &err) == ST_OK, "%s", err.msg);
+    CHECK(same(first, want), "begins with '%s', want '%s'", first ? first : "", want ? want : "");
+    weights_close(w);
+    free(first);
+    free(json);
+    free(dir);
+}
+
 /* Whether a text begins with a token stands in the settings, or in the tokenizer's post-processor. */
 void test_first_token(void)
 {
@@ -166,6 +185,7 @@ void test_first_token(void)
         gguf_close(g);
         weights_close(w);
         js_free(o);
+        came_back(out, row[i].adds ? "<|im_start|>" : NULL);
     }
     free(with);
     free(without);
