@@ -3,16 +3,18 @@
  *
  *     train_bench SIZE BATCH THREADS SECONDS|- [auto|fp32|bf16]
  *
- * SIZE is tiny, 1M, 5M or 20M (the shapes of bench/train_torch.py). BATCH counts sequences. With - each line on
+ * SIZE is a row of size_row (the shapes of bench/train_torch.py). BATCH counts sequences. With - each line on
  * standard input holds the seconds of one burst, so that another program's can lie between them. Figures are of
  * the median step, with the fastest beside it; data are random tokens, every step is forward, backward, clipping
  * and AdamW. tok_per_cpu_s counts the process's processor time instead of the wall's: on a machine with other work
- * it is the steadier figure.
+ * it is the steadier figure. peak_gflops is the peak of the products' instructions on as many threads, measured just before
+ * the burst; peak_rss_mb the most memory the process ever held.
  */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/attr.h"
@@ -26,10 +28,10 @@ static const struct {
     const char *name;
     int d, n_layer, ff, vocab, seq_len;
 } size_row[] = {
-    { "tiny", 128, 2, 352, 4096, 256 },
-    { "1M", 128, 5, 352, 8192, 512 },
-    { "5M", 256, 6, 704, 8192, 512 },
-    { "20M", 512, 6, 1408, 8192, 512 },
+    { "tiny", 128, 2, 352, 4096, 256 }, { "0.6M", 128, 3, 352, 4096, 256 },
+    { "1M", 128, 5, 352, 8192, 512 },   { "2M", 192, 5, 512, 8192, 512 },
+    { "4M", 256, 5, 704, 8192, 512 },   { "5M", 256, 6, 704, 8192, 512 },
+    { "20M", 512, 6, 1408, 8192, 512 }, { "100M", 768, 14, 2048, 32000, 512 },
 };
 
 static int by_value(const void *a, const void *b)
@@ -118,6 +120,9 @@ static void print_line(struct bench *x)
     if (x->peak.used > 0)
         js_put_real(o, "peak_gflops", 1e-9 * x->peak.used);
     js_put_real(o, "first_step_s", x->first_s);
+    struct rusage used;
+    if (getrusage(RUSAGE_SELF, &used) == 0)
+        js_put_whole(o, "peak_rss_mb", used.ru_maxrss / 1024);
     js_put_whole(o, "n_step", t->n);
     js_write(o, &line);
     puts(line.s);
@@ -166,7 +171,7 @@ int main(int argc, char **argv)
     while (i < N_OF(size_row) && strcmp(size_row[i].name, argv[1]) != 0)
         i++;
     if (i == N_OF(size_row))
-        return fail("sizes are tiny, 1M, 5M, 20M");
+        return fail("sizes are tiny, 0.6M, 1M, 2M, 4M, 5M, 20M, 100M");
     int batch = atoi(argv[2]), T = size_row[i].seq_len, d = size_row[i].d;
     struct model_conf conf = { .n_layer = size_row[i].n_layer,
                                .d_model = d,

@@ -7,6 +7,7 @@ MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184, as bench/t
 every large block back to the kernel at each step.
 """
 import json
+import resource
 import statistics
 import sys
 import time
@@ -17,9 +18,13 @@ import torch.nn.functional as F
 
 SIZES = {  # width, layers, feed-forward, vocabulary, sequence length
     "tiny": (128, 2, 352, 4096, 256),
+    "0.6M": (128, 3, 352, 4096, 256),
     "1M": (128, 5, 352, 8192, 512),
+    "2M": (192, 5, 512, 8192, 512),
+    "4M": (256, 5, 704, 8192, 512),
     "5M": (256, 6, 704, 8192, 512),
     "20M": (512, 6, 1408, 8192, 512),
+    "100M": (768, 14, 2048, 32000, 512),
 }
 HEAD = 64
 
@@ -95,7 +100,8 @@ def main():
         print(json.dumps({"name": f"torch {torch.__version__}", "size": size, "mode": mode, "n_thread": threads, "batch_tokens": n,
                           "tok_per_s": n / statistics.median(wall), "tok_per_s_best": n / min(wall),
                           "tok_per_cpu_s": n / statistics.median(cpu), "tok_per_cpu_s_best": n / min(cpu),
-                          "first_step_s": first_s, "n_step": len(wall)}), flush=True)
+                          "first_step_s": first_s, "n_step": len(wall),
+                          "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}), flush=True)
 
     start = time.perf_counter()
     step()  # the first allocates, and compiles

@@ -87,6 +87,8 @@ struct backend_ops {
     struct weight *(*weight_new)(struct backend *b, struct tensor w);
     void (*weight_free)(struct backend *b, struct weight *w); /* NULL is fine */
     void (*weights_ready)(struct backend *b, struct weight *w, bool for_gradients);
+    /* Bytes that weights_ready keeps beside the view, for passes with gradients. */
+    size_t (*weight_bytes)(const struct backend *b, size_t n_out, size_t n_in);
 
     /* out[n, d] = table[tok[n]]; and dtable += */
     void (*embed)(struct backend *b, struct tensor out, struct tensor table, struct tensor tok);

@@ -102,6 +102,12 @@ static void weights_ready(struct backend *b, struct weight *w, bool for_gradient
     COUNTED(PROFILE_LAYOUTS, 0, weights_ready(p->in, w, for_gradients));
 }
 
+static size_t weight_bytes(const struct backend *b, size_t n_out, size_t n_in)
+{
+    const struct backend *in = ((const struct profiled *)b)->in;
+    return in->ops->weight_bytes(in, n_out, n_in);
+}
+
 static void embed(struct backend *b, struct tensor out, struct tensor table, struct tensor tok)
 {
     COUNTED(PROFILE_ELEMENTS, 0, embed(p->in, out, table, tok));
@@ -224,6 +230,7 @@ static const struct backend_ops ops = {
     .weight_new = weight_new,
     .weight_free = weight_free,
     .weights_ready = weights_ready,
+    .weight_bytes = weight_bytes,
     .embed = embed,
     .embed_bwd = embed_bwd,
     .rmsnorm = rmsnorm,

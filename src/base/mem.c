@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 enum { ALIGN = 64, BLOCK_BYTES = 64 * 1024, HUGE_PAGE = 2 << 20 };
 
@@ -22,6 +24,39 @@ static size_t product(size_t n, size_t size)
     if (__builtin_mul_overflow(n, size, &n_bytes))
         out_of_memory(SIZE_MAX);
     return n_bytes;
+}
+
+/* The number in a file of the kernel's; 0: none there, or no limit. */
+static double number_in(const char *path)
+{
+    FILE *f = fopen(path, "r");
+    double n = 0;
+    if (f) {
+        if (fscanf(f, "%lf", &n) != 1) /* "max" */
+            n = 0;
+        fclose(f);
+    }
+    return n;
+}
+
+double mem_limit(void)
+{
+    /* As a container sees its own group: version 2, version 1. */
+    static const char *const group[] = { "/sys/fs/cgroup/memory.max",
+                                         "/sys/fs/cgroup/memory/memory.limit_in_bytes" };
+    double least = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    struct rlimit r;
+    if (least < 0)
+        least = 0;
+    if (getrlimit(RLIMIT_AS, &r) == 0 && r.rlim_cur != RLIM_INFINITY &&
+        (least == 0 || (double)r.rlim_cur < least))
+        least = (double)r.rlim_cur;
+    for (size_t i = 0; i < N_OF(group); i++) {
+        double n = number_in(group[i]);
+        if (n > 0 && (least == 0 || n < least))
+            least = n;
+    }
+    return least;
 }
 
 void *xmalloc(size_t n_bytes)

@@ -32,6 +32,10 @@ char *xasprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
  * the kernel for huge pages: fewer faults at the start, fewer misses in the tables of pages later. */
 void *xaligned(size_t n_bytes);
 
+/* Bytes that this process can have at most: the machine's memory, or less where its control group is allowed less.
+ * 0: unknown. */
+double mem_limit(void);
+
 #define NEW(type) ((type *)xcalloc(1, sizeof(type)))
 #define NEW_ARRAY(type, n) ((type *)xcalloc((n), sizeof(type)))
 

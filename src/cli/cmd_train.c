@@ -110,8 +110,11 @@ static enum st run(void *opts, struct cli *cli, int argc, char **argv, struct er
     if (st < 0)
         return st;
     if (c->dry_run) {
-        for (size_t i = 0; i < p->n_budget; i++)
-            out_row(cli->out, train_plan_json(p, &p->budget[i]));
+        struct backend *b;
+        st = backend_open(&b, env.backend, env.n_threads, train_precision(c), err);
+        for (size_t i = 0; i < p->n_budget && st == ST_OK; i++)
+            out_row(cli->out, train_plan_json(p, &p->budget[i], b));
+        backend_close(b);
     } else {
         bool before = all_finished(p);
         st = train_run(p, err);
@@ -129,7 +132,8 @@ static const char detail[] =
     "stopped, "
     "or says that the run is up to date; other settings want another --out. Shares are shares of "
     "training tokens. The last lines on stdout are the results, one a budget.\n\n"
-    "--dry-run prints steps, tokens, FLOP, memory and repetition without training. --pilot needs "
+    "--dry-run prints steps, tokens, FLOP, memory part by part and repetition without training. "
+    "--pilot needs "
     "no data and prints the speed of some steps: train --pilot --params SIZE --vocab-size V "
     "[--seq-len L --batch-tokens B]. --profile does the same and then prints where the time of a "
     "step went, part by part; gflop_per_s counts the multiplications that the shapes ask for.\n\n"

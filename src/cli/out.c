@@ -45,23 +45,43 @@ void out_row(struct out *o, struct js *row)
     o->row[o->n++] = row;
 }
 
-static char *cell(const struct js *v)
+/* A value for people: what is nested stands in one line, as "weights 4326912, gradients 4326912". */
+static void add_cell(struct strbuf *b, const struct js *v)
 {
-    struct strbuf b = { 0 };
     switch (js_kind(v)) {
     case JS_TEXT:
-        str_adds(&b, js_as_text(v, NULL));
+        str_adds(b, js_as_text(v, NULL));
         break;
     case JS_REAL:
-        str_printf(&b, "%.6g", js_as_real(v, 0));
+        str_printf(b, "%.6g", js_as_real(v, 0));
         break;
     case JS_NULL:
     case JS_NONE:
-        str_adds(&b, "-");
+        str_addc(b, '-');
+        break;
+    case JS_OBJECT:
+        for (void *it = js_iter(v); it; it = js_next(v, it)) {
+            str_printf(b, "%s%s ", it == js_iter(v) ? "" : ", ", js_iter_key(it));
+            add_cell(b, js_iter_value(it));
+        }
+        break;
+    case JS_ARRAY:
+        for (size_t i = 0; i < js_len(v); i++) {
+            str_adds(b, i == 0 ? "" : js_kind(js_at(v, i)) == JS_OBJECT ? "; " : ", ");
+            add_cell(b, js_at(v, i));
+        }
+        if (js_len(v) == 0)
+            str_addc(b, '-');
         break;
     default:
-        js_write(v, &b);
+        js_write(v, b);
     }
+}
+
+static char *cell(const struct js *v)
+{
+    struct strbuf b = { 0 };
+    add_cell(&b, v);
     return str_detach(&b);
 }
 

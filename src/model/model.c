@@ -79,17 +79,6 @@ out:
     return st;
 }
 
-static void act_release(struct model *m)
-{
-    struct act *a = &m->act;
-    struct tensor *t[] = { &a->tok, &a->target, &a->losses, &a->first, &a->x, &a->mid,
-                           &a->qkv, &a->att,    &a->gu,     &a->lse,   &a->h, &a->ff,
-                           &a->dx,  &a->dh,     &a->dqkv,   &a->dff };
-    for (size_t i = 0; i < N_OF(t); i++)
-        m->b->ops->free(m->b, t[i]);
-    *a = (struct act){ 0 };
-}
-
 void model_free(struct model *m)
 {
     if (!m)
@@ -197,76 +186,6 @@ enum st model_training_state(struct model *m, struct err *err)
     }
     m->dlayer = layer_views(m, m->g);
     return mean_reserve(m, err);
-}
-
-static enum st rope_reserve(struct model *m, int seq_len, struct err *err)
-{
-    size_t half = (size_t)m->conf.d_head / 2, len = (size_t)seq_len;
-    if (m->rope_len >= len)
-        return ST_OK;
-    m->b->ops->free(m->b, &m->rope);
-    m->rope_len = 0;
-    m->rope = tensor_2d(DTYPE_F32, 2 * len, half);
-    enum st st = alloc(m, &m->rope, err);
-    if (st < 0)
-        return st;
-    float *table = xmalloc((2 * len + 1) * half * sizeof *table), *freq = table + 2 * len * half;
-    model_rope_freq(&m->conf, freq);
-    for (size_t t = 0; t < len; t++)
-        for (size_t i = 0; i < half; i++) {
-            float angle = (float)t * freq[i];
-            table[t * half + i] = (float)cos((double)angle);
-            table[(len + t) * half + i] = (float)sin((double)angle);
-        }
-    m->b->ops->upload(m->b, m->rope, table);
-    free(table);
-    m->rope_len = len;
-    return ST_OK;
-}
-
-enum st act_reserve(struct model *m, size_t n_tok, int seq_len, bool gradients, struct err *err)
-{
-    struct act *a = &m->act;
-    const struct model_conf *c = &m->conf;
-    enum st st = rope_reserve(m, seq_len, err);
-    if (st < 0 || (a->n_tok >= n_tok && a->gradients >= gradients))
-        return st;
-    size_t n = n_tok > a->n_tok ? n_tok : a->n_tok, d = (size_t)c->d_model, ff = (size_t)c->d_ff;
-    gradients = gradients || a->gradients;
-    act_release(m);
-    size_t slots = gradients ? (size_t)c->n_layer : 1, heads = (size_t)c->n_head,
-           width = heads * (size_t)c->d_head,
-           qkv = width + 2 * (size_t)c->n_kv_head * (size_t)c->d_head;
-    size_t grad_rows = gradients ? n : 0;
-    const struct {
-        struct tensor *t;
-        struct tensor shape;
-    } row[] = {
-        { &a->tok, tensor_1d(DTYPE_U32, n) },
-        { &a->target, tensor_1d(DTYPE_U32, n) },
-        { &a->losses, tensor_1d(DTYPE_F32, n) },
-        { &a->first, tensor_1d(DTYPE_U32, n) },
-        { &a->x, tensor_2d(DTYPE_F32, (gradients ? slots + 1 : 2) * n, d) },
-        { &a->mid, tensor_2d(DTYPE_F32, slots * n, d) },
-        { &a->qkv, tensor_2d(DTYPE_F32, slots * n, qkv) },
-        { &a->att, tensor_2d(DTYPE_F32, slots * n, width) },
-        { &a->gu, tensor_2d(DTYPE_F32, slots * n, 2 * ff) },
-        { &a->lse, tensor_2d(DTYPE_F32, slots * n, heads) },
-        { &a->h, tensor_2d(DTYPE_F32, n, d) },
-        { &a->ff, tensor_2d(DTYPE_F32, n, ff) },
-        { &a->dx, tensor_2d(DTYPE_F32, grad_rows, d) },
-        { &a->dh, tensor_2d(DTYPE_F32, grad_rows, d > width ? d : width) },
-        { &a->dqkv, tensor_2d(DTYPE_F32, grad_rows, qkv) },
-        { &a->dff, tensor_2d(DTYPE_F32, grad_rows, ff) },
-    };
-    for (size_t i = 0; i < N_OF(row); i++) {
-        *row[i].t = row[i].shape;
-        if ((st = alloc(m, row[i].t, err)) < 0)
-            return err_in(err, st, "memory of %zu tokens' activations", n);
-    }
-    a->n_tok = n;
-    a->gradients = gradients;
-    return ST_OK;
 }
 
 enum st model_get_param(struct model *m, const char *name, bool grad, float **out, size_t *n,

@@ -104,6 +104,16 @@ MUST_USE enum st model_forward_backward(struct model *m, const uint32_t *tok, in
 MUST_USE enum st model_adamw_step(struct model *m, const struct adamw_conf *c,
                                   uint64_t step /* from 1 */, double *grad_norm, struct err *err);
 
+/* Bytes that training takes in passes of batch sequences, as model_forward_backward cuts them: each matrix lies
+ * once in weights and as the backend multiplies with it in layouts; optimizer: both moments; average: of the
+ * parameters, where one is kept; activations: of one pass. The backend's scratch (a few MB a thread, and the
+ * logits of some rows) is not counted. */
+struct model_memory {
+    size_t weights, layouts, gradients, optimizer, average, activations;
+};
+void model_memory(const struct model_conf *conf, const struct backend *b, int batch, int seq_len,
+                  bool average, struct model_memory *out);
+
 /* Loss of each target token, nats: losses [batch, seq_len]. Parameters stay as they are. */
 MUST_USE enum st model_losses(struct model *m, const uint32_t *tok, int batch, int seq_len,
                               float *losses, struct err *err);

@@ -48,6 +48,7 @@ struct tensor model_view(const struct model *m, struct tensor all, const struct 
 void model_changed(struct model *m); /* parameters were written */
 MUST_USE enum st model_weights(struct model *m, bool for_gradients, struct err *err);
 MUST_USE enum st model_training_state(struct model *m, struct err *err); /* g, m, v, mean exist */
+void act_release(struct model *m);
 MUST_USE enum st act_reserve(struct model *m, size_t n_tok, int seq_len, bool gradients,
                              struct err *err);
 

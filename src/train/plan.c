@@ -528,18 +528,8 @@ struct js *train_plan_paths(const struct train_plan *p)
     return v;
 }
 
-/* Weights, gradients, two moments and what the passes keep for the way back: an estimate. */
-static double memory_estimate(const struct train_plan *p)
-{
-    const struct model_conf *m = &p->model;
-    double pass = (double)p->pass * (double)p->seq_len;
-    double a_layer =
-        6.0 * m->d_model + 2.0 * (m->n_head + 2 * m->n_kv_head) * m->d_head + 3.0 * m->d_ff;
-    return 4 * ((p->conf->ema > 0 ? 5 : 4) * (double)model_n_param(m) +
-                pass * (m->n_layer * a_layer + 4.0 * m->d_model) + 2e6);
-}
-
-struct js *train_plan_json(const struct train_plan *p, const struct train_budget *budget)
+struct js *train_plan_json(const struct train_plan *p, const struct train_budget *budget,
+                           const struct backend *b)
 {
     struct js *v = js_object(), *sources = js_array();
     uint64_t n_tok = budget->n_step * p->batch_tokens;
@@ -555,7 +545,7 @@ struct js *train_plan_json(const struct train_plan *p, const struct train_budget
     js_put_whole(v, "seq_len", (int64_t)p->seq_len);
     js_put_real(v, "lr", p->schedule.lr);
     js_put_real(v, "flop", model_flop_per_tok(&p->model, (int)p->seq_len) * (double)n_tok);
-    js_put_real(v, "memory_bytes", memory_estimate(p));
+    js_put(v, "memory_bytes", train_memory_json(p, b));
     mixture_use(p->mixture, budget->n_step * p->n_window, use);
     for (size_t i = 0; i < p->n_source; i++) {
         struct js *s = js_object();

@@ -2,7 +2,7 @@
  * train/plan.h - from what was asked to what is done: sources, shape, steps, rates, folders.
  *
  *     st = train_plan_open(&p, conf, env, err);     opens token files and tokenizer, checks them all
- *     js = train_plan_json(p);                      --dry-run
+ *     js = train_plan_json(p, budget, backend);     --dry-run
  *     train_plan_close(p);
  *
  * What was asked, with digests of the inputs, goes into train_plan_asked, whose digest is the run's
@@ -69,12 +69,19 @@ struct js *train_plan_asked(const struct train_plan *p, const struct train_budge
 struct js *train_plan_settings(const struct train_plan *p, const struct train_budget *budget);
 struct js *train_plan_paths(const struct train_plan *p);
 
-/* What --dry-run says of one budget. */
-struct js *train_plan_json(const struct train_plan *p, const struct train_budget *budget);
+/* What --dry-run says of one budget, trained on that backend. */
+struct js *train_plan_json(const struct train_plan *p, const struct train_budget *budget,
+                           const struct backend *b);
 
 /* The shape that --params or --shape asks for; train_plan_open reads --init's itself. */
 MUST_USE enum st train_shape(struct model_conf *out, const struct train_conf *conf, int vocab_size,
                              uint64_t seq_len, struct err *err);
+
+/* Memory that training takes on that backend, part by part and in all, bytes. */
+struct js *train_memory_json(const struct train_plan *p, const struct backend *b);
+/* ST_USAGE where it is more than limit_bytes (0: unknown), which would end in the kernel's killing of the run. */
+MUST_USE enum st train_memory_check(const struct train_plan *p, const struct backend *b,
+                                    double limit_bytes, struct err *err);
 
 #define TRAIN_ADAM_EPS 1e-8
 

@@ -406,6 +406,8 @@ static void product_rows(const char *isa, enum precision precision)
     NEED(cpu_open(&c, 2, precision, &err) == ST_OK, "%s", err.msg);
     unsetenv("MIXLAW_ISA");
     pack_weight(c, &p, w, N_OUT, N_IN);
+    CHECK(packed_bytes(c, N_OUT, N_IN) == 4 * p.n, "%zu bytes of %zu elements",
+          packed_bytes(c, N_OUT, N_IN), p.n);
     product(c, all, N_OUT, x, N_IN, N, &p, NULL, 0);
     for (int n = 1; n < N; n += 3)
         for (int first = 0; first + n <= N; first += 7) {

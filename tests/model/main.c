@@ -21,6 +21,7 @@ int main(int argc, char **argv)
         TEST(test_llmc_layout),
         TEST(test_export_refused),
         TEST(test_conf_for),
+        TEST(test_memory),
         TEST(test_threads_same_run),
         TEST(test_chunks_and_micro_batches),
         TEST(test_micro_batches_same_bytes),

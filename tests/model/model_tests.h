@@ -20,7 +20,8 @@ void test_convert_rounds(void);
 void test_llmc_layout(void);
 void test_export_refused(void);
 
-void test_conf_for(void); /* training.c */
+void test_conf_for(void);
+void test_memory(void); /* memory.c */ /* training.c */
 void test_threads_same_run(void);
 void test_ema(void);
 void test_chunks_and_micro_batches(void);

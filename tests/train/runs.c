@@ -217,7 +217,7 @@ void test_resume(void)
     rng_init(&rng, 1, "test/kill", 0);
     int n_killed = 0;
     for (int i = 0; i < 10; i++)
-        n_killed += run_child(&a, 0.01 + rng_uniform(&rng) * took) == ST_END;
+        n_killed += run_child(&a, 0.01 + rng_uniform(&rng) * took / 5) == ST_END;
     CHECK(n_killed >= 1, "%d of 10 were killed at work", n_killed);
     NEED(run_child(&a, 0) == 0, "the last go failed");
     static const char *const tokens[] = { "5120", "8960", "12800" };

@@ -2,6 +2,7 @@
 #ifndef MIXLAW_TESTS_TRAIN_TESTS_H
 #define MIXLAW_TESTS_TRAIN_TESTS_H
 
+#include "train/plan.h"
 #include "train/train.h"
 
 /* Makes once, in check_dir(): tok.json, natural.*, hq.*, books.*, news.*, other.* (another tokenizer),
@@ -31,6 +32,7 @@ char *result_of(const char *dir);
 void remove_world(const char *name);
 
 void test_run(void);
+void test_memory_refused(void);
 void test_up_to_date(void);
 void test_threads(void);
 void test_branches(void);

@@ -85,6 +85,16 @@ static void pack_item(void *arg, size_t item, int thread)
                         n_col);
 }
 
+static size_t n_panel_floats(const struct cpu *c, int n_out, int n_in)
+{
+    return (size_t)n_blocks(n_out, c->k->nr) * (size_t)n_in * (size_t)c->k->nr;
+}
+
+size_t packed_bytes(const struct cpu *c, int n_out, int n_in)
+{
+    return 4 * (c->b ? bf16_panel_pairs(c->b, n_out, n_in) : n_panel_floats(c, n_out, n_in));
+}
+
 static void pack_any(struct cpu *c, struct packed *w, const float *weight, int n_out, int n_in,
                      bool transposed)
 {
@@ -92,7 +102,7 @@ static void pack_any(struct cpu *c, struct packed *w, const float *weight, int n
         bf16_pack_weight(c, w, weight, n_out, n_in, transposed);
         return;
     }
-    size_t n = (size_t)n_blocks(n_out, c->k->nr) * (size_t)n_in * (size_t)c->k->nr;
+    size_t n = n_panel_floats(c, n_out, n_in);
     if (w->n != n) {
         free(w->panels);
         w->panels = xaligned(n * sizeof *w->panels);

@@ -59,6 +59,7 @@ void pack_weight(struct cpu *c, struct packed *w, const float *weight, int n_out
 /* For out = x weight (the gradient of a layer's input): weight [n_in, n_out] row-major. */
 void pack_weight_t(struct cpu *c, struct packed *w, const float *weight, int n_out, int n_in);
 void packed_release(struct packed *w);
+size_t packed_bytes(const struct cpu *c, int n_out, int n_in); /* of panels or pairs */
 
 /* out[n, n_out] = from[n, n_out] + x[n, n_in] w; from NULL: zeros; from may be out. */
 void product(struct cpu *c, float *out, size_t ld_out, const float *x, size_t ld_x, int n,

@@ -111,7 +111,7 @@ static void pack_b(struct cpu *c, uint32_t *dst, const float *src, size_t ld, in
     pool_run(c->pool, (size_t)n_blocks(n_col, PACK_COLUMNS), pack_b_item, &j);
 }
 
-static size_t panel_pairs(const struct bf16_kernels *b, int n_col, int n_k)
+size_t bf16_panel_pairs(const struct bf16_kernels *b, int n_col, int n_k)
 {
     return (size_t)(n_blocks(n_col, b->nr) * b->nr) * (size_t)pairs_of(b, n_k);
 }
@@ -119,7 +119,7 @@ static size_t panel_pairs(const struct bf16_kernels *b, int n_col, int n_k)
 void bf16_pack_weight(struct cpu *c, struct packed *w, const float *weight, int n_out, int n_in,
                       bool transposed)
 {
-    size_t n = panel_pairs(c->b, n_out, n_in);
+    size_t n = bf16_panel_pairs(c->b, n_out, n_in);
     if (w->n != n || !w->pairs) {
         free(w->pairs);
         w->pairs = xaligned(n * sizeof *w->pairs);
@@ -204,7 +204,7 @@ void bf16_product(struct cpu *c, float *out, size_t ld_out, const float *x, size
 void bf16_product_wgrad(struct cpu *c, float *dw, const float *dy, size_t ld_dy, const float *x,
                         size_t ld_x, int n, int n_out, int n_in)
 {
-    uint32_t *panels = shared_pairs(c, SHARED_B, panel_pairs(c->b, n_in, n));
+    uint32_t *panels = shared_pairs(c, SHARED_B, bf16_panel_pairs(c->b, n_in, n));
     pack_b(c, panels, x, ld_x, n_in, n, false);
     struct tiles_job j = { .a = pack_a(c, SHARED_A, dy, ld_dy, n_out, n, true),
                            .panels = panels,

@@ -9,6 +9,9 @@
 
 #include "backend/cpu/gemm.h"
 
+size_t bf16_panel_pairs(const struct bf16_kernels *b, int n_col,
+                        int n_k); /* of a weight so packed */
+
 /* weight [n_out, n_in], or [n_in, n_out] when transposed. */
 void bf16_pack_weight(struct cpu *c, struct packed *w, const float *weight, int n_out, int n_in,
                       bool transposed);

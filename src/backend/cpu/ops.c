@@ -73,6 +73,12 @@ static void weights_ready(struct backend *b, struct weight *w, bool for_gradient
         pack_weight_t(cpu_of(b), &w->bwd, host_f32(w->w), n_in, n_out);
 }
 
+static size_t weight_bytes(const struct backend *b, size_t n_out, size_t n_in)
+{
+    const struct cpu *c = ((const struct cpu_backend *)b)->cpu;
+    return packed_bytes(c, (int)n_out, (int)n_in) + packed_bytes(c, (int)n_in, (int)n_out);
+}
+
 /* One description for all row-wise operations; each uses what it needs. */
 struct row_job {
     const struct kernels *k;
@@ -408,6 +414,7 @@ static const struct backend_ops ops = {
     .weight_new = weight_new,
     .weight_free = weight_free,
     .weights_ready = weights_ready,
+    .weight_bytes = weight_bytes,
     .embed = host_embed,
     .embed_bwd = embed_bwd,
     .rmsnorm = rmsnorm,

@@ -48,6 +48,14 @@ static void weights_ready(struct backend *b, struct weight *w, bool for_gradient
     (void)for_gradients;
 }
 
+static size_t weight_bytes(const struct backend *b, size_t n_out, size_t n_in)
+{
+    (void)b;
+    (void)n_out;
+    (void)n_in;
+    return 0;
+}
+
 /* The value as an operand of a product. */
 static double operand(const struct backend *b, float x)
 {
@@ -521,6 +529,7 @@ static const struct backend_ops ops = {
     .weight_new = weight_new,
     .weight_free = weight_free,
     .weights_ready = weights_ready,
+    .weight_bytes = weight_bytes,
     .embed = host_embed,
     .embed_bwd = embed_bwd,
     .rmsnorm = rmsnorm,
