@@ -45,6 +45,16 @@ static struct js *range_json(const double *v, size_t n)
     return o;
 }
 
+/* How many different numbers: names such as seeds, for which near is not the same. Sorts v. */
+static size_t count_names(double *v, size_t n)
+{
+    size_t k = 0;
+    sort_numbers(v, n);
+    for (size_t i = 0; i < n; i++)
+        k += i == 0 || v[i] != v[i - 1];
+    return k;
+}
+
 struct js *judge_input(const struct rows *r)
 {
     struct fit_data d;
@@ -56,7 +66,7 @@ struct js *judge_input(const struct rows *r)
     for (size_t i = 0; i < d.n; i++) {
         ratio[i] = d.n_tok[i] / d.n_param[i];
         if (seed && !isnan(seed[r->row[i]]))
-            seeds[n_seed++] = seed[r->row[i]] + 1; /* ratios compare them: not 0 */
+            seeds[n_seed++] = seed[r->row[i]];
     }
     for (size_t c = 0; c < r->t->n_col; c++)
         n_domain += strncmp(r->t->col[c].name, "loss_", 5) == 0;
@@ -73,7 +83,7 @@ struct js *judge_input(const struct rows *r)
                 : strcmp(r->name_n, "n_param") == 0        ? "parameters with embeddings"
                                                            : "as the column has it");
     js_put_text(o, "flop_rule", "6 N D");
-    js_put_whole(o, "n_seeds", (int64_t)rows_n_values(seeds, n_seed));
+    js_put_whole(o, "n_seeds", (int64_t)count_names(seeds, n_seed));
     js_put_whole(o, "n_runs", (int64_t)rows_n_groups(r));
     js_put_whole(o, "n_domains", (int64_t)n_domain);
     free(ratio);

@@ -203,7 +203,8 @@ static void test_trunks(void)
         for (int k = 0; k < 2; k++)
             for (int j = 0; j < 4; j++) {
                 double n = 1e5 * (1 << (2 * i)), d = 1e6 * (1 << j);
-                str_printf(&b, "n%d-s%d/%g,%g,%g,%.0f,%d,%.6f\n", i, k, d / 1e6, 2 * n, n, d, k,
+                str_printf(&b, "n%d-s%d/%g,%g,%g,%.0f,%d,%.6f\n", i, k, d / 1e6, 2 * n, n, d,
+                           2000 + k,
                            1.7 + 30 / pow(n, .3) + 300 / pow(d, .35) + (k ? .004 : -.004));
             }
     NEED(parse(&t, b.s, &err) == ST_OK, "%s", err.msg);
