@@ -231,7 +231,8 @@ const struct command cmd_advise = {
     .usage = "advise [options] RUNS.csv|RUNS.jsonl|STUDY",
     .detail =
         "Every kind and share is compared with natural text at the same seeds, at the largest "
-        "measured size and budget. The verdict is one of: use KIND at SHARE; use none; cannot "
+        "measured size and budget. The verdict is one of: use KIND at SHARE; use none (a gain of "
+        "--threshold or more is ruled out for all); cannot "
         "tell (with the runs an arm that could); insufficient (fewer than 2 sizes, 3 budgets, "
         "3 shares, 2 seeds, or 500 steps a run). Arms of kind shuffle must come out worse and "
         "arms named aa* must not be told apart from natural, or the verdict is cannot tell.",

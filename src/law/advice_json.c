@@ -191,6 +191,8 @@ struct js *advice_json(struct advice *a, const struct answer *w)
     else
         js_put_whole(o, "runs_needed", (int64_t)fmin(w->runs_needed, 1e12));
     js_put_real(o, "smallest_effect", advice_smallest_effect(a));
+    js_put_real(o, "level", a->level);
+    js_put_real(o, "threshold", a->threshold);
     js_put_real(point, "n_param", a->point.n);
     js_put_real(point, "n_param_nonemb", a->n_nonemb);
     js_put_real(point, "n_tok", a->point.d);

@@ -210,18 +210,27 @@ static double runs_needed(const struct advice *a)
 }
 
 /* Can a gain of at least the threshold be ruled out for every arm that is not worse? The bounds hold
- * together (Bonferroni). */
+ * together (Bonferroni). Without any noise nothing can. */
 static bool none_worth_having(const struct advice *a)
 {
     for (size_t k = 0; k < a->n_choice; k++) {
         const struct choice *c = &a->choice[k];
         double t =
             student_quantile(1 - (1 - a->level) / (2 * (double)a->n_choice), c->vs_natural.df);
-        if (strcmp(c->verdict, "worse") != 0 &&
-            !(c->vs_natural.value - t * c->vs_natural.se > -a->threshold))
+        bool is_out =
+            c->vs_natural.se > 0 && c->vs_natural.value - t * c->vs_natural.se > -a->threshold;
+        if (strcmp(c->verdict, "worse") != 0 && !is_out)
             return false;
     }
     return true;
+}
+
+static void reason_better(struct advice *a, const struct choice *c)
+{
+    const struct arm *arm = &a->runs.arm[c->arm];
+    advice_reason(a, "%.60s at %.4g is better than natural by %.4f (%.4f to %.4f) nats a token",
+                  arm->kind, arm->share, -c->vs_natural.value, -c->vs_natural.hi,
+                  -c->vs_natural.lo);
 }
 
 static void decide(struct advice *a, struct answer *w)
@@ -236,32 +245,32 @@ static void decide(struct advice *a, struct answer *w)
     }
     if (advice_is_insufficient(a)) {
         w->verdict = "insufficient";
+    } else if (a->point.noise.sd_seed == 0) {
+        advice_reason(a, "the seeds of each arm give one and the same loss: they are copies, not "
+                         "repetitions");
     } else if (a->control_failed) {
         advice_reason(a, "a control failed: whatever the arms show, the verdict is 'cannot tell'");
+    } else if (none_worth_having(a)) { /* also when one is better, by too little */
+        w->verdict = "use none";
+        w->arm = a->runs.natural;
+        w->share = (struct share_best){ .lo = NAN, .hi = NAN };
+        w->runs_needed = NAN;
+        if (best)
+            reason_better(a, best);
+        advice_reason(a, "%s a gain of %.3g nats or more is ruled out",
+                      best ? "too little to be worth having:"
+                           : "no kind and share is better than natural;",
+                      a->threshold);
     } else if (best) {
         const struct arm *arm = &a->runs.arm[best->arm];
         w->verdict = "use";
         w->arm = best->arm;
         w->share = advice_best_share(a, arm->kind);
         w->runs_needed = NAN;
-        advice_reason(a, "%.60s at %.4g is better than natural by %.4f (%.4f to %.4f) nats a token",
-                      arm->kind, arm->share, -best->vs_natural.value, -best->vs_natural.hi,
-                      -best->vs_natural.lo);
-    } else if (none_worth_having(a)) {
-        w->verdict = "use none";
-        w->arm = a->runs.natural;
-        w->share = (struct share_best){ .lo = NAN, .hi = NAN };
-        w->runs_needed = NAN;
-        advice_reason(
-            a, "no kind and share is better than natural; a gain of %.3g nats or more is ruled out",
-            a->threshold);
+        reason_better(a, best);
     } else {
         advice_reason(a, "with this seed noise (s.d. %.4f) differences below %.4f are not visible",
                       a->point.noise.sd_seed, advice_smallest_effect(a));
-        if (a->point.noise.sd_seed == 0)
-            advice_reason(a,
-                          "the seeds of each arm give one and the same loss: they are copies, not "
-                          "repetitions");
     }
 }
 

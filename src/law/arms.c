@@ -341,6 +341,13 @@ static double largest_budget(const struct runs *r, double n)
 
 enum { ENOUGH_DF = 8 };
 
+/* What rounding leaves of equal losses is no noise. */
+static double sd_of(double squares, double df, double loss)
+{
+    double sd = df > 0 ? sqrt(squares / df) : NAN;
+    return sd < 1e-12 * loss ? 0 : sd;
+}
+
 void point_load(struct point *p, const struct runs *r, double n, double d)
 {
     load_cells(p, r, n, d);
@@ -362,8 +369,8 @@ void point_load(struct point *p, const struct runs *r, double n, double d)
         }
     p->noise.df_seed = s.df_seed > 0 ? effective_df(&s) : 0;
     p->noise.df_pair = s.df_pair;
-    p->noise.sd_seed = s.df_seed > 0 ? sqrt(s.squares_seed / s.df_seed) : NAN;
-    p->noise.sd_pair = s.df_pair > 0 ? sqrt(s.squares_pair / s.df_pair) : NAN;
+    p->noise.sd_seed = sd_of(s.squares_seed, s.df_seed, p->arm[r->natural].mean);
+    p->noise.sd_pair = sd_of(s.squares_pair, s.df_pair, p->arm[r->natural].mean);
 }
 
 bool run_is_at(const struct runs_run *run, const struct point *p)

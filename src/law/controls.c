@@ -127,17 +127,19 @@ void advice_confounds(struct advice *a)
                                 table_num(t, "vocab_size"), table_num(t, "seq_len") };
     static const char *const name[] = { "lr", "batch_tokens", "vocab_size", "seq_len" };
     size_t n_repeat = 0;
-    bool differs[N_OF(setting)] = { false };
-    const struct runs_run *first = NULL;
+    double lo[N_OF(setting)], hi[N_OF(setting)]; /* of the cells that are there */
+    for (size_t k = 0; k < N_OF(setting); k++)
+        lo[k] = hi[k] = NAN;
     for (size_t i = 0; i < r->n; i++) {
         const struct runs_run *x = &r->run[i];
         if (!is_compared(r, x) || !run_is_at(x, &a->point))
             continue;
         n_repeat += (epoch[0] && epoch[0][x->row] > 4) || (epoch[1] && epoch[1][x->row] > 4);
-        if (!first)
-            first = x;
-        for (size_t k = 0; k < N_OF(setting); k++)
-            differs[k] |= setting[k] && setting[k][x->row] != setting[k][first->row];
+        for (size_t k = 0; k < N_OF(setting); k++) {
+            double v = setting[k] ? setting[k][x->row] : NAN;
+            lo[k] = fmin(lo[k], v);
+            hi[k] = fmax(hi[k], v);
+        }
     }
     if (n_repeat)
         advice_reason(
@@ -146,7 +148,7 @@ void advice_confounds(struct advice *a)
             "with the share",
             n_repeat);
     for (size_t k = 0; k < N_OF(setting); k++)
-        if (differs[k])
+        if (lo[k] < hi[k])
             advice_reason(
                 a,
                 "%s differs between the runs at this point: arms differ in more than the mixture",

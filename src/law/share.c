@@ -68,10 +68,10 @@ struct share_best share_find(const struct share_point *p, size_t n, double sd, d
     assert(n >= 1 && n <= SHARE_MAX_POINTS);
     struct share_best b = { .curve = n >= SHARE_MIN_POINTS };
     find(p, n, &b.share, &b.loss);
-    b.lo = b.hi = b.loss_lo = b.loss_hi = NAN;
+    b.lo = b.hi = NAN;
     if (!b.curve || !(df > 0) || n_boot == 0)
         return b;
-    double *share = NEW_ARRAY(double, n_boot), *loss = NEW_ARRAY(double, n_boot);
+    double *share = NEW_ARRAY(double, n_boot), loss;
     for (size_t k = 0; k < n_boot; k++) {
         struct share_point q[SHARE_MAX_POINTS];
         struct rng rng;
@@ -81,15 +81,11 @@ struct share_best share_find(const struct share_point *p, size_t n, double sd, d
             q[i] = p[i];
             q[i].loss += drawn * rng_normal(&rng) / sqrt((double)p[i].n);
         }
-        find(q, n, &share[k], &loss[k]);
+        find(q, n, &share[k], &loss);
     }
     sort_numbers(share, n_boot);
-    sort_numbers(loss, n_boot);
     b.lo = quantile_sorted(share, n_boot, (1 - level) / 2);
     b.hi = quantile_sorted(share, n_boot, (1 + level) / 2);
-    b.loss_lo = quantile_sorted(loss, n_boot, (1 - level) / 2);
-    b.loss_hi = quantile_sorted(loss, n_boot, (1 + level) / 2);
     free(share);
-    free(loss);
     return b;
 }

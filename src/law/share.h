@@ -22,7 +22,7 @@ struct share_point {
 
 struct share_best {
     double share, lo, hi;
-    double loss, loss_lo, loss_hi;
+    double loss;
     bool curve; /* false: a measured point, without interval */
 };
 

@@ -136,8 +136,12 @@ static void test_verdicts(void)
 {
     struct study use = sound, none = sound, unclear = sound, poison = sound, aa = sound,
                  small = sound, brief = sound, lonely = sound, bare = sound, pages = sound,
-                 both = sound;
+                 both = sound, slight = sound, copies = sound;
     none.gain = -.08;
+    slight.gain = .004; /* sure, but less than the threshold of .01 */
+    slight.sd_run = .0005;
+    copies.gain = 1e-9;
+    copies.sd_run = copies.sd_seed = 0;
     unclear.gain = 1e-9;
     unclear.sd_run = .03;
     poison.shuffle = 0;
@@ -154,6 +158,7 @@ static void test_verdicts(void)
     } row[] = {
         { "use", "use hq at 0.3", "is better than natural", &use },
         { "none", "use none", "ruled out", &none },
+        { "slight", "use none", "too little to be worth having", &slight },
         { "unclear", "cannot tell", "are not visible", &unclear },
         { "poison", "cannot tell", "control 'poison'", &poison },
         { "A/A", "cannot tell", "control 'A/A'", &aa },
@@ -163,6 +168,7 @@ static void test_verdicts(void)
         { "pages", "cannot tell", "choice and cutting of the pages explain", &pages },
         { "pages and rewriting", "use hq at 0.3", "is better than natural", &both },
         { "no controls", "use hq at 0.3", "no poison control", &bare },
+        { "copies", "cannot tell", "they are copies", &copies },
     };
     struct strbuf b = { 0 };
     for (size_t i = 0; i < N_OF(row); i++) {
@@ -176,7 +182,7 @@ static void test_verdicts(void)
         bool tells = str_starts(verdict, "use");
         CHECK((js_kind(js_get(a, "share")) == JS_REAL) == tells, "%s: a share without a verdict",
               row[i].name);
-        CHECK(strcmp(verdict, "cannot tell") != 0 || i > 2 || js_get_whole(a, "runs_needed", 0) > 3,
+        CHECK(strcmp(verdict, "cannot tell") != 0 || i > 3 || js_get_whole(a, "runs_needed", 0) > 3,
               "%s: no runs needed", row[i].name);
         js_free(a);
     }
@@ -375,6 +381,43 @@ static void small_table(struct strbuf *b, double third, const char *extra)
     str_adds(b, extra);
 }
 
+/* The table with one more column: `every` in its rows, `last` in the last one. */
+static void add_lr(struct strbuf *b, const char *table, const char *every, const char *last)
+{
+    str_clear(b);
+    for (const char *p = table, *end; *p; p = end + 1) {
+        end = strchr(p, '\n');
+        str_add(b, p, (size_t)(end - p));
+        str_printf(b, ",%s\n", p == table ? "lr" : end[1] ? every : last);
+    }
+}
+
+/* Rates that the table does not say are not rates that differ. */
+static void test_settings(void)
+{
+    static const struct {
+        const char *every, *last;
+        bool differs;
+    } row[] = { { "", "", false },
+                { "", "0.001", false },
+                { "0.001", "", false },
+                { "0.001", "0.001", false },
+                { "0.002", "0.001", true } };
+    struct strbuf b = { 0 }, with = { 0 };
+    struct err err;
+    small_table(&b, .33, "");
+    for (size_t i = 0; i < N_OF(row); i++) {
+        add_lr(&with, b.s, row[i].every, row[i].last);
+        struct js *a = ask(with.s, NULL, &err);
+        NEED(a, "%s", err.msg);
+        CHECK(has_reason(a, "lr differs") == row[i].differs, "rates '%s' and '%s'", row[i].every,
+              row[i].last);
+        js_free(a);
+    }
+    str_release(&b);
+    str_release(&with);
+}
+
 static void test_details(void)
 {
     struct strbuf b = { 0 };
@@ -488,8 +531,8 @@ static void test_same_advice(void)
 }
 
 const struct check_test test_advise[] = {
-    TEST(test_stats),       TEST(test_best_share), TEST(test_verdicts),
-    TEST(test_numbers),     TEST(test_bad_runs),   TEST(test_same_advice),
-    TEST(test_calibration), TEST(test_details),    TEST(test_detectable),
+    TEST(test_stats),      TEST(test_best_share),  TEST(test_verdicts),    TEST(test_numbers),
+    TEST(test_bad_runs),   TEST(test_same_advice), TEST(test_calibration), TEST(test_details),
+    TEST(test_detectable), TEST(test_settings),
 };
 const size_t n_test_advise = N_OF(test_advise);
