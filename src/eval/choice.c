@@ -101,10 +101,12 @@ static int label_of(const struct js *line)
 {
     const char *text = js_get_text(line, "label", NULL);
     char *end;
-    if (!text)
-        return (int)js_get_whole(line, "label", -1);
-    long v = strtol(text, &end, 10);
-    return end == text || *end || v < 0 || v > MAX_CHOICES ? -1 : (int)v;
+    int64_t v = js_get_whole(line, "label", -1);
+    if (text) {
+        v = strtol(text, &end, 10);
+        v = end == text || *end ? -1 : v;
+    }
+    return v < 0 || v > MAX_CHOICES ? -1 : (int)v;
 }
 
 static const char *read_hellaswag(struct question *q, const struct js *line)

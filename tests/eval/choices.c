@@ -94,6 +94,9 @@ void test_bad_questions(void)
         { "{\"ctx_a\":\"A\",\"ctx_b\":\"b\",\"activity_label\":\"X\",\"endings\":[\"a\",\"b\"],"
           "\"label\":\"one\"}",
           "names none" },
+        { "{\"ctx_a\":\"A\",\"ctx_b\":\"b\",\"activity_label\":\"X\",\"endings\":[\"a\",\"b\"],"
+          "\"label\":4294967296}",
+          "names none" },
         { "{\"ctx_a\":\"A\",\"ctx_b\":\"b\",\"activity_label\":\"X\",\"endings\":[\"a\",\"[b]\"],"
           "\"label\":0}",
           "a choice is empty" },
