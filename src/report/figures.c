@@ -443,7 +443,7 @@ static bool fill_heldout(const struct input *in, const struct curves *c, struct 
         js_put_text(spec, "title", title.s);
         str_release(&title);
     } else
-        str_adds(why, "Without the largest size and budget too few runs are left to fit a law; "
+        str_adds(why, "Without the runs held out too few are left to fit a law; "
                       "a third size or budget would allow this test.");
     set_data(spec, "rows", rows);
     set_data(spec, "colors", color_rows(in));
@@ -620,7 +620,8 @@ const struct figure figures[] = {
       "The same runs and laws over the number of parameters without embeddings.", "curves",
       fill_size },
     { "heldout", "figures", "Predicted against measured, on runs that the law never saw",
-      "The laws were fitted without the largest size and budget and then asked for it. On the "
+      "The laws were fitted without these runs, the hold-out of the plan (the largest size and "
+      "budget where it names none), and then asked for them. On the "
       "dashed line the prediction is right; bars are 95 % bootstrap intervals.",
       "heldout", fill_heldout },
     { "domains", "figures", "Where it helps and where it hurts",

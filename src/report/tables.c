@@ -241,7 +241,8 @@ void part_kinds(struct strbuf *b, const struct input *in)
         double wall_s = js_get_real(m, "wall_s", NAN);
         str_printf(b, "<td class=\"num\">%s</td>",
                    isnan(wall_s) ? "\u2013" : units_time(time, wall_s));
-        cell_number(b, js_get_real(c, "cost", NAN));
+        double cost = js_get_real(c, "cost", NAN);
+        cell_number(b, cost > 0 ? cost : NAN); /* 0: no price was given */
         esc_raw(b, "</tr>\n");
     }
     foot(b);

@@ -59,7 +59,7 @@ static void headline(struct verdict *v, const struct js *a)
         str_adds(b, "The advice holds no verdict.");
     } else if (str_starts(verdict, "use none")) {
         v->mood = MOOD_NO;
-        str_adds(b, "Use none of this synthetic text: natural text alone is as good or better.");
+        str_adds(b, "Use none of this synthetic text: a gain worth having is ruled out.");
     } else if (str_starts(verdict, "use ")) {
         v->mood = MOOD_YES;
         str_printf(b, "Use %s for %.3g %% of the training tokens.", js_get_text(a, "kind", "?"),
@@ -85,15 +85,14 @@ static void add_interval(struct verdict *v, const struct js *a)
     double lo = js_get_real(a, "share_lo", NAN), hi = js_get_real(a, "share_hi", NAN);
     const struct js *equal = js_get(a, "equal_set");
     double share = js_get_real(a, "share", NAN);
-    if (isnan(lo) && isnan(share) && js_len(equal) < 2)
+    if (!(lo < hi) && !(share > 0) && js_len(equal) < 2)
         return;
     struct strbuf *b = line(v, "Interval");
     if (lo < hi)
         str_printf(b, "best share between %.3g %% and %.3g %%", 100 * lo, 100 * hi);
-    else if (!isnan(lo))
-        str_printf(b, "%.3g %% is the best of the shares that were measured", 100 * lo);
     else if (share > 0)
-        str_printf(b, "none: so few shares only say that %.3g %% is the best", 100 * share);
+        str_printf(b, "none: of the few shares that were measured %.3g %% is the best",
+                   100 * share);
     if (js_len(equal) > 1) {
         str_adds(b, b->n ? "; cannot be told apart: " : "cannot be told apart: ");
         for (size_t i = 0; i < js_len(equal); i++) {
@@ -123,14 +122,20 @@ static void add_saving(struct verdict *v, const struct input *in)
 {
     char n[UNITS_MAX];
     double saved = js_get_real(in->advice, "tokens_saved", NAN),
+           lo = js_get_real(in->advice, "tokens_saved_lo", NAN),
+           hi = js_get_real(in->advice, "tokens_saved_hi", NAN),
            even = js_get_real(in->advice, "breakeven_tokens", NAN);
     if (isnan(saved) && isnan(even))
         return;
     struct strbuf *b = line(v, "Saves");
-    if (saved > 0)
-        str_printf(b, "%s training tokens: natural text alone would need that many more",
-                   count_text(n, saved));
-    else if (!isnan(saved))
+    if (saved > 0) {
+        str_printf(b, "%s training tokens", count_text(n, saved));
+        if (!isnan(lo))
+            str_printf(b, " (%s to ", count_text(n, lo));
+        if (!isnan(lo))
+            str_printf(b, "%s)", isnan(hi) ? "no known bound" : count_text(n, hi));
+        str_adds(b, ": natural text alone would need that many more");
+    } else if (!isnan(saved))
         str_adds(b, "no training tokens");
     if (!isnan(even))
         str_printf(b, "%sgeneration pays back from %s training tokens on", b->n ? "; " : "",

@@ -218,6 +218,37 @@ static void test_headlines(void)
     free(dir);
 }
 
+/* Lines that may not say more than the advice does. */
+static void test_lines(void)
+{
+    static const struct {
+        const char *advice, *want, *never;
+    } row[] = {
+        { "{\"verdict\":\"use "
+          "none\",\"kind\":\"natural\",\"share\":0.0,\"share_lo\":0.0,\"share_hi\":0.0}",
+          "a gain worth having is ruled out", "is the best" },
+        { "{\"verdict\":\"use hq at 0.5\",\"kind\":\"hq\",\"share\":0.5,\"tokens_saved\":1e6,"
+          "\"tokens_saved_lo\":2e5,\"tokens_saved_hi\":3e6}",
+          "1M training tokens (200k to 3M)", "no known bound" },
+        { "{\"verdict\":\"use hq at 0.5\",\"kind\":\"hq\",\"share\":0.5,\"tokens_saved\":1e6,"
+          "\"tokens_saved_lo\":2e5,\"tokens_saved_hi\":null}",
+          "1M training tokens (200k to no known bound)", "3M" },
+    };
+    char *dir = make("full"), *advice = path_join(dir, "advice.json");
+    for (size_t i = 0; i < N_OF(row); i++) {
+        struct err err = { "" };
+        struct strbuf b = { 0 };
+        NEED(file_write(advice, row[i].advice, strlen(row[i].advice), &err) == ST_OK &&
+                 report_summary(&b, dir, NULL, &err) == ST_OK,
+             "%s", err.msg);
+        CHECK(strstr(b.s, row[i].want) && !strstr(b.s, row[i].never), "%s gives %s", row[i].advice,
+              b.s);
+        str_release(&b);
+    }
+    free(advice);
+    free(dir);
+}
+
 static void test_page_hostile(void)
 {
     struct strbuf plain = { 0 }, evil = { 0 };
@@ -243,7 +274,7 @@ static void test_summary(void)
     char *dir = make("full");
     CHECK(report_summary(&b, dir, "study/report.html", &err) == ST_OK, "%s", err.msg);
     CHECK(str_starts(b.s, "Use hq for 33 %"), "got %s", b.s);
-    CHECK(strstr(b.s, "  Interval        none: so few shares"),
+    CHECK(strstr(b.s, "  Interval        none: of the few shares"),
           "three shares have an interval in %s", b.s);
     CHECK(strstr(b.s, "differences below") && strstr(b.s, "study/report.html"), "got %s", b.s);
     for (const char *p = b.s; *p; p += strcspn(p, "\n") + 1)
@@ -275,6 +306,7 @@ int main(int argc, char **argv)
         TEST(test_page_pieces_missing),
         TEST(test_page_hostile),
         TEST(test_headlines),
+        TEST(test_lines),
         TEST(test_summary),
     };
     return check_main(tests, N_OF(tests), argc, argv);
