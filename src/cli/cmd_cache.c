@@ -6,30 +6,42 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "cli/cache.h"
 #include "cli/commands.h"
 #include "net/net.h"
 
-/* A downloaded file is named by its address: a readable end behind a digest of the whole. */
+enum { MAX_NAME = 200 }; /* bytes of a file's name, whatever the address ends with */
+
+/* The last part of an address's path, as a file name: containers and sources are told by it too. */
+static char *url_name(const char *url)
+{
+    size_t n = strcspn(url, "?#"), at = n;
+    while (at > 0 && url[at - 1] != '/')
+        at--;
+    n -= at;
+    bool is_folder = n == 0 || (n <= 2 && strncmp(url + at, "..", n) == 0);
+    return is_folder ? xstrdup("index") : xstrndup(url + at, n < MAX_NAME ? n : MAX_NAME);
+}
+
+/* A folder an address, named by the digest of the whole of it. */
 enum st cache_download(const char *url, char **path, struct err *err)
 {
-    char hex[DIGEST_HEX], name[256];
-    size_t n_base = strcspn(path_base(url), "?#");
+    char hex[DIGEST_HEX];
     digest_hex(digest_of(url, strlen(url)), hex);
-    snprintf(name, sizeof name, "download/%.12s-%.*s", hex, (int)(n_base < 200 ? n_base : 200),
-             path_base(url));
-    *path = cache_path(name);
-    if (file_exists(*path))
-        return ST_OK;
-    char *dir = cache_path("download");
+    char *name = url_name(url), *folder = xasprintf("download/%.16s", hex),
+         *dir = cache_path(folder);
+    *path = path_join(dir, name);
     enum st st = dir_make(dir, err);
-    if (st == ST_OK)
+    if (st == ST_OK && !file_exists(*path))
         st = net_download(url, *path, err);
-    free(dir);
     if (st < 0) {
         free(*path);
         *path = NULL;
     }
+    free(name);
+    free(folder);
+    free(dir);
     return st;
 }
 
@@ -49,9 +61,8 @@ static enum st each_download(enum st (*use)(const char *path, void *ctx, struct 
     return st;
 }
 
-static enum st show(const char *path, void *ctx, struct err *err)
+static enum st show_file(const char *path, struct cli *cli, struct err *err)
 {
-    struct cli *cli = ctx;
     uint64_t n;
     enum st st = file_size(path, &n, err);
     if (st == ST_OK) {
@@ -60,6 +71,21 @@ static enum st show(const char *path, void *ctx, struct err *err)
         js_put_whole(row, "bytes", (int64_t)n);
         out_row(cli->out, row);
     }
+    return st;
+}
+
+static enum st show(const char *path, void *ctx, struct err *err)
+{
+    struct strlist names = { 0 };
+    if (!file_is_dir(path))
+        return show_file(path, ctx, err);
+    enum st st = dir_list(path, &names, err);
+    for (size_t i = 0; i < names.n && st == ST_OK; i++) {
+        char *file = path_join(path, names.s[i]);
+        st = show_file(file, ctx, err);
+        free(file);
+    }
+    strlist_release(&names);
     return st;
 }
 

@@ -5,40 +5,10 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/log.h"
-#include "base/mem.h"
+#include "cli/cache.h"
 #include "corpus/build.h"
 #include "corpus/reader.h"
-#include "net/net.h"
-
-/* The last part of a URL's path, as a file name. */
-static char *url_name(const char *url)
-{
-    size_t n = strcspn(url, "?#");
-    size_t at = n;
-    while (at > 0 && url[at - 1] != '/')
-        at--;
-    return n > at ? xstrndup(url + at, n - at) : xstrdup("index");
-}
-
-static enum st fetch(struct strlist *out, const char *url, struct err *err)
-{
-    char hex[DIGEST_HEX];
-    digest_hex(digest_of(url, strlen(url)), hex);
-    char *base = url_name(url), *folder = xasprintf("download/%.16s", hex);
-    char *dir = cache_path(folder), *path = path_join(dir, base);
-    enum st st = dir_make(dir, err);
-    if (st == ST_OK && !file_exists(path))
-        st = net_download(url, path, err);
-    if (st == ST_OK)
-        strlist_add(out, path);
-    free(base);
-    free(folder);
-    free(dir);
-    free(path);
-    return st;
-}
 
 enum st inputs_fetch(struct strlist *out, size_t n, char *const *input, struct err *err)
 {
@@ -46,10 +16,13 @@ enum st inputs_fetch(struct strlist *out, size_t n, char *const *input, struct e
     if (n == 0)
         return err_set(err, ST_USAGE, "want at least one INPUT: a file, folder, pattern or URL");
     for (size_t i = 0; i < n && st == ST_OK; i++) {
-        if (str_starts(input[i], "http://") || str_starts(input[i], "https://"))
-            st = fetch(out, input[i], err);
-        else
-            strlist_add(out, input[i]);
+        bool is_url = str_starts(input[i], "http://") || str_starts(input[i], "https://");
+        char *path = NULL;
+        if (is_url)
+            st = cache_download(input[i], &path, err);
+        if (st == ST_OK)
+            strlist_add(out, is_url ? path : input[i]);
+        free(path);
     }
     return st;
 }

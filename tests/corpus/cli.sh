@@ -87,6 +87,11 @@ if command -v python3 >/dev/null; then
     port=$(sed -n 's/.*port \([0-9]*\).*/\1/p' "$dir/http")
     "$MIXLAW" corpus cat "http://127.0.0.1:$port/members.wet.gz" >"$dir/docs" 2>"$dir/said" || fail "$(cat "$dir/said")"
     cmp -s "$dir/docs" "$golden/members.wet.gz.want" || fail "a URL gave $(cat "$dir/docs")"
+    path=$("$MIXLAW" cache get "http://127.0.0.1:$port/members.wet.gz") || fail "cache get"
+    [ "$("$MIXLAW" cache)" = "{\"path\":\"$path\",\"bytes\":$(stat -c %s "$golden/members.wet.gz")}" ] ||
+        fail "cache lists '$("$MIXLAW" cache)', got $path"
+    "$MIXLAW" cache clean --quiet
+    [ -z "$("$MIXLAW" cache)" ] || fail "cleaned, but $("$MIXLAW" cache)"
     expect 1 '404' corpus cat "http://127.0.0.1:$port/nothing.wet.gz"
 else
     echo "no python3: URLs not tried"
