@@ -76,7 +76,7 @@ static const struct opts defaults = {
     .eps = 0.5, .tau = 1e-5, .kappa = 10, .top = 10, .max_bytes = EVAL_MAX_BYTES
 };
 
-enum { MAX_SOURCES = 256, MAX_SEQ_LEN = 1024 };
+enum { MAX_SOURCES = 256, MAX_SEQ_LEN = 1024, MAX_VOCAB = 1 << 24 };
 static const double small_eps = 0.01; /* shows how much the unseen tokens weigh in kl */
 
 /* Everything that is open while the command runs. */
@@ -98,8 +98,13 @@ static enum st check_shard(struct stats *s, const struct shard *sh, struct err *
 {
     const char *digest = js_get_text(shard_manifest(sh), "tokenizer", NULL);
     int vocab = shard_vocab_size(sh);
-    if (s->vocab_size == 0)
-        s->vocab_size = vocab ? vocab : (int)shard_max_id(sh) + 1;
+    if (s->vocab_size == 0) {
+        uint64_t n = vocab ? (uint64_t)vocab : (uint64_t)shard_max_id(sh) + 1;
+        if (n > MAX_VOCAB)
+            return err_set(err, ST_LIMIT, "'%s' has a vocabulary of %llu, at most %d are counted",
+                           shard_prefix(sh), (unsigned long long)n, (int)MAX_VOCAB);
+        s->vocab_size = (int)n;
+    }
     if (vocab != 0 && vocab != s->vocab_size)
         return err_set(err, ST_USAGE, "'%s' has a vocabulary of %d, the first source of %d",
                        shard_prefix(sh), vocab, s->vocab_size);
@@ -448,8 +453,9 @@ const struct command cmd_stats = {
         "nats (kl_small_eps with 0.01 for --eps), coverage the share of the domain's tokens that "
         "the source has at least 1, 10 and 100 times, coverage_types the same for distinct "
         "tokens. Blind spots are tokens that the domain uses and the source has a tenth as often "
-        "or less; with --model their loss is given beside that of the rest. lacking and excess "
-        "are the tokens that add most to kl and kl_reverse. --shares adds mixtures of each source "
+        "or less (beside \"mean\" n is their number in all domains); with --model their loss is "
+        "given beside that of the rest. lacking and excess are the tokens that add most to kl and "
+        "kl_reverse. --shares adds mixtures of each source "
         "with the natural one (named natural, or the first).",
     .field = field,
     .n_field = N_OF(field),
