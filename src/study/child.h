@@ -25,13 +25,12 @@ MUST_USE enum st child_json(const struct strlist *argv, struct js **row, struct 
 struct child_job {
     struct strlist argv;
     const char *log;   /* file for its stdout and stderr */
-    double weight;     /* of its work, for progress */
     bool done, failed; /* after child_run_all */
     char why[256];     /* the log's last line, when it failed */
 };
 
 /* Runs jobs in order, n_parallel at a time. `finished` (may be NULL) is called in this thread after each
- * and about five times a second, for progress. A failed job does not end the others. */
+ * and about ten times a second, for progress. A failed job does not end the others. */
 MUST_USE enum st child_run_all(struct child_job *job, size_t n_job, int n_parallel,
                                void (*finished)(void *ctx), void *ctx, struct err *err);
 

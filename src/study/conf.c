@@ -124,6 +124,16 @@ static bool is_name(const char *s)
                      strlen(s);
 }
 
+/* Arms and token files that are there without being asked for. */
+static bool is_taken(const char *kind)
+{
+    static const char *const own[] = { "natural", "copy", "shuffle", "dev" };
+    for (size_t i = 0; i < N_OF(own); i++)
+        if (strcmp(kind, own[i]) == 0)
+            return true;
+    return str_starts(kind, "domain-");
+}
+
 static enum st read_kinds(const struct yml *v, const char *file, void *obj, struct err *err)
 {
     struct study_conf *c = obj;
@@ -132,9 +142,10 @@ static enum st read_kinds(const struct yml *v, const char *file, void *obj, stru
     for (const struct yml *e = v->child; e; e = e->next) {
         if (c->n_kind == STUDY_MAX)
             return conf_fail(err, file, e, "more than %d kinds", STUDY_MAX);
-        if (strcmp(e->key, "natural") == 0 || strcmp(e->key, "copy") == 0 ||
-            strcmp(e->key, "shuffle") == 0)
-            return conf_fail(err, file, e, "kinds: '%s' is the name of a control", e->key);
+        if (is_taken(e->key))
+            return conf_fail(err, file, e,
+                             "kinds: '%s' is a name that every study uses itself; want another",
+                             e->key);
         if (!is_name(e->key))
             return conf_fail(err, file, e, "kinds: '%s': want letters, digits, _ and -", e->key);
         struct study_kind *k = &c->kind[c->n_kind++];

@@ -534,6 +534,6 @@ enum st plan_from_json(struct plan *p, const struct js *v, struct err *err)
     p->generate_s = js_get_real(expected, "generate_s", 0);
     p->spent_s = js_get_real(expected, "spent_s", 0);
     p->n_request = (uint64_t)js_get_whole(expected, "requests", 0);
-    p->price = js_get_real(expected, "price", 0);
+    p->price = js_get_real(expected, "price", NAN);
     return st;
 }

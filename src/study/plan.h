@@ -39,6 +39,10 @@ struct plan_source { /* a pool of training text that is made: a kind or a contro
     double tok_per_s;    /* kept tokens per second while it is made, 0: no generator needed */
     double tok_per_page; /* kept tokens a page */
     bool made;           /* n_tok is counted: budgets must not repeat it too often */
+
+    /* What the pilot says; not kept in plan.json. */
+    uint64_t n_usable; /* source pages that there are; 0: not known */
+    double request_per_page, price_per_page;
 };
 
 struct plan_arm {
@@ -79,7 +83,7 @@ struct plan {
     uint64_t n_trunk, n_run, n_tok;      /* n_tok: trained on, all branches and the sweep */
     double flop;
     uint64_t disk_bytes, n_request;
-    double price;
+    double price; /* of all requests; NaN: the study file gives no prices */
     double
         smallest_effect; /* nats that these seeds can detect, at a seed s.d. of .025; INFINITY: none */
     struct strlist warning;

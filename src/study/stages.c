@@ -68,6 +68,9 @@ static char *domain_name(struct study *s, const char *path)
     return name;
 }
 
+/* The domain that natural: {hold_out: ...} makes. */
+static const char held_out[] = "held-out";
+
 /* The entries that domain paths stand for: a folder without pattern stands for what is in it. */
 static enum st domain_entries(struct study *s, struct strlist *entry, struct err *err)
 {
@@ -96,6 +99,12 @@ static enum st find_domains(struct study *s, struct strlist *entry, struct err *
     enum st st = domain_entries(s, entry, err);
     for (size_t i = 0; i < entry->n && st == ST_OK; i++) {
         char *name = domain_name(s, entry->s[i]);
+        if (s->conf.hold_out > 0 && strcmp(name, held_out) == 0)
+            st =
+                err_set(err, ST_USAGE,
+                        "domains: '%s' has the name of the natural text that hold_out keeps apart; "
+                        "rename it",
+                        entry->s[i]);
         for (size_t k = 0; k < s->domain.n; k++)
             if (strcmp(s->domain.s[k], name) == 0)
                 st = err_set(err, ST_USAGE, "domains: '%s' and another are both named '%s'",
@@ -114,7 +123,7 @@ static enum st split_held(struct study *s, struct err *err)
     struct strlist argv = { 0 };
     args_self(s, &argv, "corpus", "--hold-out", arena_printf(&s->arena, "%g", s->conf.hold_out / 3),
               "--held", study_path(s, "corpus/dev"), "--out",
-              study_path(s, "corpus/domains/held-out"),
+              study_path(s, "corpus/domains/%s", held_out),
               study_path(s, "corpus/held/docs-*.jsonl.zst"), NULL);
     return run(&argv, err);
 }
@@ -135,7 +144,7 @@ enum st stage_corpus(struct study *s, struct err *err)
               arena_printf(&s->arena, "%llu", (unsigned long long)s->conf.min_bytes), "--out",
               study_path(s, "corpus/natural"), NULL);
     bool dev = study_conf_sweeps(&s->conf);
-    char *held = study_path(s, dev ? "corpus/held" : "corpus/domains/held-out");
+    char *held = dev ? study_path(s, "corpus/held") : study_path(s, "corpus/domains/%s", held_out);
     if (s->conf.hold_out > 0)
         args_add(&argv, "--hold-out", arena_printf(&s->arena, "%g", s->conf.hold_out), "--held",
                  held, NULL);
@@ -149,7 +158,7 @@ enum st stage_corpus(struct study *s, struct err *err)
     if (st == ST_OK && dev) /* what judges learning rates is never reported */
         st = split_held(s, err);
     if (s->conf.hold_out > 0)
-        strlist_add(&s->domain, "held-out");
+        strlist_add(&s->domain, held_out);
     strlist_sort(&s->domain);
     s->plan.n_domain = s->domain.n;
     return st;
@@ -162,7 +171,7 @@ enum st stage_tokenizer(struct study *s, struct err *err)
     if (s->conf.tok_file) { /* a copy, so that the folder is whole */
         struct strbuf text = { 0 };
         enum st st = file_read(s->conf.tok_file, 256 << 20, &text, err);
-        if (st == ST_OK && !file_exists(path))
+        if (st == ST_OK)
             st = file_write(path, text.s, text.n, err);
         str_release(&text);
         return st;
@@ -223,6 +232,10 @@ static void synth_args(struct study *s, struct strlist *argv, const struct plan_
                  NULL);
     if (!control && s->conf.gen_model)
         args_add(argv, "--model", s->conf.gen_model, NULL);
+    if (!control && s->conf.price_in > 0)
+        args_add(argv, "--price-in", arena_printf(&s->arena, "%.9g", s->conf.price_in), NULL);
+    if (!control && s->conf.price_out > 0)
+        args_add(argv, "--price-out", arena_printf(&s->arena, "%.9g", s->conf.price_out), NULL);
     args_add(argv, "--decontaminate", NULL);
     for (size_t i = 0; i < s->domain.n; i++)
         strlist_add(argv, study_path(s, "corpus/domains/%s/docs-*.jsonl.zst", s->domain.s[i]));
@@ -253,6 +266,12 @@ enum st stage_synth_pilot(struct study *s, struct plan_source *src, struct err *
         return st;
     src->tok_per_s = js_get_real(row, "kept_tok_per_s", 0);
     src->tok_per_page = js_get_real(row, "kept_tok_per_doc", 0);
+    src->n_usable = (uint64_t)js_get_whole(row, "docs", 0); /* the forecast is for all of them */
+    if (src->n_usable > 0) {
+        double n = (double)src->n_usable;
+        src->request_per_page = js_get_real(js_get(row, "requests"), "value", 0) / n;
+        src->price_per_page = js_get_real(js_get(row, "price"), "value", 0) / n;
+    }
     js_free(row);
     return ST_OK;
 }

@@ -192,14 +192,19 @@ static void choose_pages(struct study *s)
            most = 0;
     p->generate_s = 0;
     p->n_request = 0;
+    p->price = s->conf.price_in > 0 || s->conf.price_out > 0 ? 0 : NAN;
     for (size_t i = 0; i < s->conf.n_kind; i++) {
         struct plan_source *src = &p->source[i];
         double pages = src->tok_per_page > 0 ? ceil(1.08 * need / src->tok_per_page) : 0;
         src->n_page = s->conf.gen_docs ? s->conf.gen_docs : (uint64_t)fmax(pages, 16);
+        if (src->n_usable > 0 &&
+            src->n_page > src->n_usable) /* more are not there to be asked for */
+            src->n_page = src->n_usable;
         src->n_tok = (uint64_t)((double)src->n_page * src->tok_per_page);
         if (src->tok_per_s > 0)
             p->generate_s += (double)src->n_tok / src->tok_per_s;
-        p->n_request += src->n_page;
+        p->n_request += (uint64_t)ceil((double)src->n_page * src->request_per_page);
+        p->price += (double)src->n_page * src->price_per_page;
         most = fmax(most, (double)src->n_page);
     }
     for (size_t i = s->conf.n_kind; i < p->n_source;
@@ -299,6 +304,7 @@ static enum st known_domains(struct study *s, struct err *err)
         if (str_starts(names.s[i], "domain-") && str_ends(names.s[i], ".idx"))
             strlist_addn(&s->domain, names.s[i] + 7, strlen(names.s[i]) - 11);
     strlist_release(&names);
+    strlist_sort(&s->domain); /* as at first: the files' suffix sorts "a-b" before "a" */
     if (st == ST_OK && s->domain.n == 0)
         st = err_set(err, ST_IO,
                      "'%s' has no token files of domains; delete its plan.json to start anew",
@@ -408,8 +414,9 @@ enum st study_collect(struct study *s, struct err *err)
 
 enum st study_status(struct study *s, struct js **out, struct err *err)
 {
-    char phase[16] = "corpus";
+    char phase[16];
     struct run_list list = { 0 };
+    snprintf(phase, sizeof phase, file_is_dir(s->dir) ? "corpus" : "not begun");
     enum st st = read_plan(s, phase, err);
     if (st >= 0)
         st = run_scan(&list, study_path(s, "runs"), err);

@@ -41,7 +41,8 @@ MUST_USE enum st study_plan(struct study *s, struct js **plan, struct err *err);
 /* The whole way. ST_IO when runs failed (the others are kept, and the message names one). */
 MUST_USE enum st study_run(struct study *s, struct err *err);
 
-/* {stage, runs, finished, failed, damaged, diverged}: reads the folder only, also while study_run works. */
+/* {study, dir, stage, runs, finished, unfinished, damaged, diverged}: reads the folder only, also while
+ * study_run works. */
 MUST_USE enum st study_status(struct study *s, struct js **status, struct err *err);
 
 /* Writes runs.csv and study.db anew from the run folders. */

@@ -17,7 +17,7 @@ study: loop
 natural: {paths: [natural.jsonl], hold_out: 0.06}
 domains: {paths: [domains], bytes: 8k}
 kinds: {hq: {}}
-generator: {server: "http://127.0.0.1:$(cat "$dir/port")/v1", model: fake, docs: 60}
+generator: {server: "http://127.0.0.1:$(cat "$dir/port")/v1", model: fake, docs: 60, price_in: 2, price_out: 8}
 tokenizer: {train: {vocab_size: 512}}
 shares: [0, 0.2, 0.4]
 models: [50k, 100k]
@@ -61,7 +61,16 @@ for row in rows:
 assert len(found) == len(rows), (len(found), len(rows))
 END
 
+# What the plan expected to be asked and paid is what was.
 requests=$(wc -l <"$dir/requests")
+"$MIXLAW" study plan --quiet --json --out "$dir/one" "$dir/study.yaml" >"$dir/plan"
+python3 - "$dir/plan" "$dir/one/kinds/hq/manifest.json" <<'END' || fail "the plan's price or requests: $(cat "$dir/plan")"
+import json, sys
+plan, row = json.load(open(sys.argv[1])), json.load(open(sys.argv[2]))["counts"]["row"]
+assert row["cost"] > 0
+assert abs(plan["price"] / row["cost"] - 1) < 0.2, (plan["price"], row["cost"])
+assert abs(plan["requests"] / row["requests"] - 1) < 0.2, (plan["requests"], row["requests"])
+END
 table one >"$dir/one.txt"
 study one 2 >/dev/null
 cmp <(table one) "$dir/one.txt" || fail "running again changed the table"
@@ -86,6 +95,12 @@ study killed 2 >/dev/null
 cmp <(table killed) "$dir/one.txt" || fail "kill -9 changed the table"
 asked=$(($(wc -l <"$dir/requests") - before))
 ((asked <= requests + 10 * 16)) || fail "$asked requests after ten kills, $requests without"
+
+# No more pages are planned than there are.
+sed 's/docs: 60/docs: 99999/' "$dir/study.yaml" >"$dir/many.yaml"
+"$MIXLAW" study plan --quiet --json --out "$dir/many" "$dir/many.yaml" >"$dir/plan"
+asked=$(sed 's/.*"requests":\([0-9]*\).*/\1/' "$dir/plan")
+((asked > 60 && asked <= $(wc -l <"$dir/natural.jsonl"))) || fail "$asked requests are planned: $(cat "$dir/plan")"
 
 # Two commands on one folder; a changed study file.
 (exec "$MIXLAW" study run --quiet --out "$dir/one" "$dir/study.yaml" >/dev/null 2>&1) &
