@@ -7,6 +7,8 @@
 #ifndef MIXLAW_CLI_ARGS_H
 #define MIXLAW_CLI_ARGS_H
 
+#include <stdio.h>
+
 #include "cli/command.h"
 
 extern const struct field cli_field[];
@@ -20,6 +22,8 @@ void args_release(const struct command *c, void *opts); /* lists */
 
 void help_command(const struct command *c); /* to stdout */
 void help_all(void);
+/* The commands of two words that begin with this one; returns how many. f NULL: counts only. */
+size_t help_group(FILE *f, const char *word);
 void help_man(void);                     /* the manual page, roff, from the same tables */
 void help_completion(const char *shell); /* "bash" or "zsh" */
 

@@ -157,7 +157,7 @@ const struct command cmd_study_export = {
 };
 const struct command cmd_study_next = {
     .name = "study next",
-    .summary = "propose the next best run",
+    .summary = "propose the next best run; not built yet",
     .usage = "study next STUDY.yaml",
     COMMON,
     .run = run_next,

@@ -1,6 +1,6 @@
 /*
- * cli/command.h - what a subcommand is. To add one: cmd_NAME.c, a row in commands[] (main.c), a
- * case in tests/cli/.
+ * cli/command.h - what a subcommand is. To add one: cmd_NAME.c, its name in commands.h, a case
+ * in tests/cli/.
  *
  * A command parses, opens, calls one library function, prints and closes. Its table of fields
  * parses its flags, prints its --help and its part of the manual page, and shell completion.

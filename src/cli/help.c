@@ -50,6 +50,19 @@ void help_command(const struct command *c)
     print_fields(cli_field, n_cli_field, NULL);
 }
 
+size_t help_group(FILE *f, const char *word)
+{
+    size_t n = 0, len = strlen(word);
+    for (size_t i = 0; commands[i]; i++) {
+        if (strncmp(commands[i]->name, word, len) != 0 || commands[i]->name[len] != ' ')
+            continue;
+        if (f)
+            fprintf(f, "  mixlaw %-18s %s\n", commands[i]->name, commands[i]->summary);
+        n++;
+    }
+    return n;
+}
+
 void help_all(void)
 {
     puts("mixlaw - which synthetic data to pre-train a language model on, and how much of it\n\n"

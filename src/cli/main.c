@@ -34,9 +34,24 @@ static const struct command *find(int argc, char **argv, int *n_words)
     return best;
 }
 
-static int usage_error(const char *what, const char *word)
+static bool is_help(const char *arg)
 {
-    log_error("mixlaw: %s '%s'; 'mixlaw --help' lists the commands", what, word);
+    return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0;
+}
+
+/* What argv begins with is no command: the first word of several, or nothing known. */
+static int no_command(int argc, char **argv)
+{
+    if (help_group(NULL, argv[0])) {
+        if (argc > 1 && is_help(argv[1]))
+            return help_group(stdout, argv[0]) ? 0 : 2;
+        log_error("mixlaw: '%s' wants one of its commands%s%s%s:", argv[0],
+                  argc > 1 ? ", not '" : "", argc > 1 ? argv[1] : "", argc > 1 ? "'" : "");
+        help_group(stderr, argv[0]);
+        return 2;
+    }
+    log_error("mixlaw: unknown %s '%s'; 'mixlaw --help' lists the commands",
+              argv[0][0] == '-' ? "option" : "command", argv[0]);
     return 2;
 }
 
@@ -85,8 +100,7 @@ int main(int argc, char **argv)
         help_all();
         return 2;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-        strcmp(argv[1], "help") == 0) {
+    if (is_help(argv[1]) || strcmp(argv[1], "help") == 0) {
         help_all();
         return 0;
     }
@@ -96,7 +110,7 @@ int main(int argc, char **argv)
     int n_words;
     const struct command *c = find(argc - 1, argv + 1, &n_words);
     if (!c)
-        return usage_error(argv[1][0] == '-' ? "unknown option" : "unknown command", argv[1]);
+        return no_command(argc - 1, argv + 1);
     enum st st = run(c, &cli, argc - 1 - n_words, argv + 1 + n_words, &err);
     if (st < 0)
         log_error("mixlaw %s: %s%s", c->name, st == ST_UNSUPPORTED ? "unsupported: " : "", err.msg);
