@@ -119,17 +119,21 @@ static void bracket(struct advice *a, const char *kind, double measured, double 
     bool is_bracket = from > 0 || to + 1 < n;
     *lo = is_bracket ? p[from].share : NAN;
     *hi = is_bracket ? p[to].share : NAN;
+    char why[64];
+    if (n < SHARE_MIN_POINTS)
+        snprintf(why, sizeof why, "%d give a curve", SHARE_MIN_POINTS);
+    else
+        snprintf(why, sizeof why, "their losses follow no parabola");
     if (is_bracket)
         advice_reason(a,
-                      "%zu shares of %.60s only bracket its best share, between %.3g and %.3g; %d "
-                      "give a curve",
-                      n, kind, *lo, *hi, SHARE_MIN_POINTS);
+                      "%zu shares of %.60s only bracket its best share, between %.3g and %.3g; %s",
+                      n, kind, *lo, *hi, why);
     else
         advice_reason(
             a,
             "%.3g is the best of the %zu measured shares of %.60s; where between %.3g and "
-            "%.3g the best lies, they cannot say (%d give a curve)",
-            measured, n, kind, p[0].share, p[n - 1].share, SHARE_MIN_POINTS);
+            "%.3g the best lies, they cannot say (%s)",
+            measured, n, kind, p[0].share, p[n - 1].share, why);
 }
 
 /* Loss with interval at the advised share. */

@@ -226,6 +226,14 @@ static bool can_fit(const struct law *law, const struct resample *r, size_t n)
            (!law->uses_d || n_distinct(r->zd, n) >= 2);
 }
 
+static bool all_finite(const double *v, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!isfinite(v[i]))
+            return false;
+    return true;
+}
+
 static void bootstrap(struct fit *f, const struct problem *all, const struct law_scale *s,
                       const struct fit_data *d, const struct fit_conf *c, const double *theta,
                       const double *inverse)
@@ -260,7 +268,12 @@ static void bootstrap(struct fit *f, const struct problem *all, const struct law
             f->n_boot_failed++;
             continue;
         }
-        law_natural(f->law, f->boot + f->n_boot++ * (size_t)n_param, x, s);
+        double *param = f->boot + f->n_boot * (size_t)n_param;
+        law_natural(f->law, param, x, s);
+        if (all_finite(param, n_param))
+            f->n_boot++;
+        else
+            f->n_boot_failed++;
     }
     free(r.zn);
     free(r.zd);
@@ -334,6 +347,13 @@ enum st fit_law(struct fit *out, const struct law *law, const struct fit_data *d
         goto out;
     }
     law_natural(law, out->param, theta, &scale);
+    if (!all_finite(out->param, law->n_param)) { /* A/N^alpha with an exponent of 50 and more */
+        st = err_set(err, ST_USAGE,
+                     "law '%s': the losses fall faster than a power law; sizes or budgets further "
+                     "apart would tell",
+                     law->name);
+        goto out;
+    }
     residuals(out, d);
     if (c->n_boot > 0)
         bootstrap(out, &p, &scale, d, c, theta, inverse);

@@ -71,7 +71,8 @@ struct fit {
     double *boot; /* [n_boot][law->n_param], natural parameters; owned */
 };
 
-/* ST_USAGE: fewer rows than parameters, one size or one budget only, values not positive. */
+/* ST_USAGE: fewer rows than parameters, one size or one budget only, values not positive, losses that
+ * fall faster than any power. */
 MUST_USE enum st fit_law(struct fit *out, const struct law *law, const struct fit_data *data,
                          const struct fit_conf *conf, struct err *err);
 void fit_release(struct fit *f);

@@ -9,6 +9,9 @@
 #include "base/rng.h"
 #include "law/stats.h"
 
+/* A parabola whose least loss is so many s.d. above one that was measured does not describe the losses. */
+static const double MAX_ABOVE = 3;
+
 /* Least squares of c0 + c1 x + c2 x^2 with weights n, x from `origin`. False when singular. */
 static bool parabola(const struct share_point *p, size_t n, double origin, double *c)
 {
@@ -35,17 +38,24 @@ static bool parabola(const struct share_point *p, size_t n, double origin, doubl
     return true;
 }
 
-/* Lowest point, two neighbours to each side, vertex of their parabola. */
-static void find(const struct share_point *p, size_t n, double *share, double *loss)
+static size_t lowest(const struct share_point *p, size_t n)
 {
     size_t best = 0;
     for (size_t i = 1; i < n; i++)
         if (p[i].loss < p[best].loss)
             best = i;
+    return best;
+}
+
+/* Lowest point, two neighbours to each side, vertex of their parabola. Returns the s.d. of one run that
+ * would explain how far the points lie from it; 0 without a parabola. */
+static double find(const struct share_point *p, size_t n, double *share, double *loss)
+{
+    size_t best = lowest(p, n);
     *share = p[best].share;
     *loss = p[best].loss;
     if (n < SHARE_MIN_POINTS)
-        return;
+        return 0;
     size_t lo = best > 2 ? best - 2 : 0, hi = best + 2 < n ? best + 2 : n - 1;
     while (hi - lo + 1 < SHARE_MIN_POINTS) {
         if (hi + 1 < n)
@@ -53,22 +63,33 @@ static void find(const struct share_point *p, size_t n, double *share, double *l
         else
             lo--;
     }
-    double c[3], origin = p[best].share;
+    double c[3], origin = p[best].share, squares = 0;
     if (!parabola(p + lo, hi - lo + 1, origin, c) || c[2] <= 0)
-        return;
+        return 0;
+    for (size_t i = lo; i <= hi; i++) {
+        double x = p[i].share - origin, e = p[i].loss - c[0] - c[1] * x - c[2] * x * x;
+        squares += (double)p[i].n * e * e;
+    }
     double x = -c[1] / (2 * c[2]);
     x = fmax(p[lo].share - origin, fmin(p[hi].share - origin, x));
     *share = origin + x;
     *loss = c[0] + c[1] * x + c[2] * x * x;
+    return sqrt(squares / (double)(hi - lo - 2));
 }
 
 struct share_best share_find(const struct share_point *p, size_t n, double sd, double df,
                              double level, size_t n_boot, uint64_t seed)
 {
     assert(n >= 1 && n <= SHARE_MAX_POINTS);
-    struct share_best b = { .curve = n >= SHARE_MIN_POINTS };
-    find(p, n, &b.share, &b.loss);
-    b.lo = b.hi = NAN;
+    struct share_best b = { .curve = n >= SHARE_MIN_POINTS, .lo = NAN, .hi = NAN };
+    double misfit = find(p, n, &b.share, &b.loss);
+    const struct share_point *best = &p[lowest(p, n)];
+    if (b.loss - best->loss > MAX_ABOVE * sd / sqrt((double)best->n)) {
+        b.curve = false;
+        b.share = best->share;
+        b.loss = best->loss;
+    }
+    sd = fmax(sd, misfit);
     if (!b.curve || !(df > 0) || n_boot == 0)
         return b;
     double *share = NEW_ARRAY(double, n_boot), loss;
@@ -81,7 +102,7 @@ struct share_best share_find(const struct share_point *p, size_t n, double sd, d
             q[i] = p[i];
             q[i].loss += drawn * rng_normal(&rng) / sqrt((double)p[i].n);
         }
-        find(q, n, &share[k], &loss);
+        (void)find(q, n, &share[k], &loss);
     }
     sort_numbers(share, n_boot);
     b.lo = quantile_sorted(share, n_boot, (1 - level) / 2);

@@ -303,7 +303,7 @@ static void test_best_share(void)
 {
     struct share_point p[7];
     static const double at[] = { 0, .1, .2, .33, .5, .67, 1 };
-    for (size_t i = 0; i < 7; i++) { /* the shape of the exponential mixture law, optimum .336 */
+    for (size_t i = 0; i < 7; i++) { /* the shape of the exponential mixture law, optimum .554 */
         double s = at[i];
         p[i] = (struct share_point){ s, 3 + .2 * exp(-4 * s) + .1106 * exp(-3 * (1 - s)), 2 };
     }
@@ -318,6 +318,13 @@ static void test_best_share(void)
     }
     CHECK(b.curve && fabs(b.share - best) < .06, "share %g, planted %g", b.share, best);
     CHECK(b.lo <= b.share && b.share <= b.hi && b.hi - b.lo < .3, "%g..%g", b.lo, b.hi);
+    /* No parabola: however little noise there is, what it misses the points by widens the interval. */
+    b = share_find(p, 7, .0001, 8, .95, 500, 1);
+    CHECK(b.curve && b.lo <= best && best <= b.hi, "%g..%g, planted %g", b.lo, b.hi, best);
+    /* A dip at one share: no curve may advise another, where the loss is higher. */
+    struct share_point dip[4] = { { 0, 3, 3 }, { .3, 2.9, 3 }, { .6, 3, 3 }, { .9, 3.01, 3 } };
+    b = share_find(dip, 4, .002, 8, .95, 500, 1);
+    CHECK(!b.curve && b.share == .3 && b.loss == 2.9, "a dip at .3: share %g", b.share);
     b = share_find(p, 3, .001, 8, .95, 500, 1);
     CHECK(!b.curve && b.share == .2, "three shares: the measured best, got %g", b.share);
     for (size_t i = 0; i < 7; i++)

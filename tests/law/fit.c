@@ -313,6 +313,12 @@ static void test_hard_tables(void)
     CHECK(fit_law(&f, law_find("data"), &p.data, &conf, &err) == ST_USAGE &&
               strstr(err.msg, "2 token budgets"),
           "one budget: %s", err.msg);
+    static const double near_by[] = { 1e6, 1e6, 1.1e6, 1.1e6, 1.2e6, 1.2e6 },
+                        steep[] = { 5, 5.01, 3.01, 3.02, 3, 3.01 };
+    const struct fit_data cliff = { .n = 6, .n_tok = near_by, .loss = steep };
+    CHECK(fit_law(&f, law_find("data"), &cliff, &conf, &err) == ST_USAGE &&
+              strstr(err.msg, "faster than a power law"),
+          "a cliff: %s", err.msg);
     p.data.n = 2;
     CHECK(fit_law(&f, law_find("joint"), &p.data, &conf, &err) == ST_USAGE &&
               strstr(err.msg, "only 2 rows"),
