@@ -42,6 +42,11 @@ static enum st fit(struct study *s, struct err *err)
                  NULL);
     args_add(&argv, study_path(s, "runs.csv"), NULL);
     enum st st = child_run(&argv, &out, err);
+    if (st == ST_USAGE) { /* too few sizes, budgets or runs, as fit itself has said */
+        log_warn("no law is fitted; the advice rests on the runs alone");
+        str_clear(&out);
+        st = ST_OK;
+    }
     if (st == ST_OK)
         st = err_in(err, write_rows(&out, study_path(s, "fits.json"), err), "fit");
     strlist_release(&argv);

@@ -102,6 +102,14 @@ sed 's/docs: 60/docs: 99999/' "$dir/study.yaml" >"$dir/many.yaml"
 asked=$(sed 's/.*"requests":\([0-9]*\).*/\1/' "$dir/plan")
 ((asked > 60 && asked <= $(wc -l <"$dir/natural.jsonl"))) || fail "$asked requests are planned: $(cat "$dir/plan")"
 
+# Too small for any law: advice and page all the same.
+sed -e 's/^models: .*/models: [50k]/; s/^budgets: .*/budgets: [8k, 16k]/; s/^seeds: .*/seeds: 1/' \
+    -e 's/, hold_out: 0.06//; $a controls: {aa: false, shuffle: false, copy: false}' "$dir/study.yaml" >"$dir/small.yaml"
+advice=$("$MIXLAW" study run --quiet --json --out "$dir/small" "$dir/small.yaml" 2>"$dir/message") || fail "$(cat "$dir/message")"
+grep -q '"verdict":"insufficient"' <<<"$advice" || fail "a small study: $advice"
+grep -q "no law is fitted" "$dir/message" || fail "message was: $(cat "$dir/message")"
+[[ $(cat "$dir/small/fits.json") == "[]" && -s $dir/small/report.html ]] || fail "a small study has no page"
+
 # Two commands on one folder; a changed study file.
 (exec "$MIXLAW" study run --quiet --out "$dir/one" "$dir/study.yaml" >/dev/null 2>&1) &
 pid=$!
