@@ -294,6 +294,35 @@ static enum st check_whole(const struct study_conf *c, const char *path, struct 
     return ST_OK;
 }
 
+static struct js *settings_json(const struct study_conf *c)
+{
+    struct js *out = field_json(top_field, N_OF(top_field), c), *kinds = js_object(), *list;
+    js_put(out, "natural", field_json(natural_field, N_OF(natural_field), c));
+    js_put(out, "domains", field_json(domains_field, N_OF(domains_field), c));
+    for (size_t i = 0; i < c->n_kind; i++)
+        js_put_text(kinds, c->kind[i].kind, c->kind[i].recipe);
+    js_put(out, "kinds", kinds);
+    js_put(out, "generator", field_json(generator_field, N_OF(generator_field), c));
+    js_put(out, "tokenizer", field_json(tokenizer_field, N_OF(tokenizer_field), c));
+    js_put_whole(js_get(out, "tokenizer"), "vocab_size", (int64_t)c->vocab_size);
+    js_put(out, "training", field_json(training_field, N_OF(training_field), c));
+    js_put(out, "controls", field_json(controls_field, N_OF(controls_field), c));
+    js_put(out, "shares", list = js_array());
+    for (size_t i = 0; i < c->n_share; i++)
+        js_push_real(list, c->share[i]);
+    js_put(out, "models", list = js_array());
+    for (size_t i = 0; i < c->n_model; i++)
+        js_push_whole(list, (int64_t)c->model[i]);
+    js_put(out, "budgets", list = js_array());
+    for (size_t i = 0; i < c->n_budget; i++)
+        js_push_whole(list, (int64_t)c->budget[i]);
+    struct js *hold = js_object();
+    js_put_bool(hold, "budget", c->hold_out_budget);
+    js_put_bool(hold, "model", c->hold_out_model);
+    js_put(out, "hold_out", hold);
+    return out;
+}
+
 bool study_conf_sweeps(const struct study_conf *c)
 {
     if (strcmp(c->sweep, "auto") != 0)
@@ -322,6 +351,7 @@ enum st study_conf_read(struct study_conf *c, const char *path, struct err *err)
         st = check_whole(c, path, err);
     if (st < 0)
         return st;
+    c->written = settings_json(c);
     for (size_t i = 0; i < c->natural_path.n; i++)
         c->natural_path.s[i] = beside(c, path, c->natural_path.s[i]);
     for (size_t i = 0; i < c->domain_path.n; i++)
@@ -340,34 +370,11 @@ void study_conf_release(struct study_conf *c)
     textlist_release(&c->domain_path);
     arena_release(&c->arena);
     yml_free(c->yml);
+    js_free(c->written);
     *c = (struct study_conf){ 0 };
 }
 
 struct js *study_conf_json(const struct study_conf *c)
 {
-    struct js *out = field_json(top_field, N_OF(top_field), c), *kinds = js_object(), *list;
-    js_put(out, "natural", field_json(natural_field, N_OF(natural_field), c));
-    js_put(out, "domains", field_json(domains_field, N_OF(domains_field), c));
-    for (size_t i = 0; i < c->n_kind; i++)
-        js_put_text(kinds, c->kind[i].kind, c->kind[i].recipe);
-    js_put(out, "kinds", kinds);
-    js_put(out, "generator", field_json(generator_field, N_OF(generator_field), c));
-    js_put(out, "tokenizer", field_json(tokenizer_field, N_OF(tokenizer_field), c));
-    js_put_whole(js_get(out, "tokenizer"), "vocab_size", (int64_t)c->vocab_size);
-    js_put(out, "training", field_json(training_field, N_OF(training_field), c));
-    js_put(out, "controls", field_json(controls_field, N_OF(controls_field), c));
-    js_put(out, "shares", list = js_array());
-    for (size_t i = 0; i < c->n_share; i++)
-        js_push_real(list, c->share[i]);
-    js_put(out, "models", list = js_array());
-    for (size_t i = 0; i < c->n_model; i++)
-        js_push_whole(list, (int64_t)c->model[i]);
-    js_put(out, "budgets", list = js_array());
-    for (size_t i = 0; i < c->n_budget; i++)
-        js_push_whole(list, (int64_t)c->budget[i]);
-    struct js *hold = js_object();
-    js_put_bool(hold, "budget", c->hold_out_budget);
-    js_put_bool(hold, "model", c->hold_out_model);
-    js_put(out, "hold_out", hold);
-    return out;
+    return js_copy(c->written);
 }

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/field.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/yaml.h"
 
@@ -56,6 +57,7 @@ struct study_conf {
 
     struct arena arena; /* texts made here */
     struct yml *yml;    /* texts borrowed from here */
+    struct js *written; /* the settings with their paths as the file has them */
 };
 
 /* Reads and checks the study file. ST_USAGE with file and line. Release in every case. */
@@ -67,7 +69,7 @@ void study_conf_release(struct study_conf *c);
 #define STUDY_SWEEP_MIN_S 1200.0
 bool study_conf_sweeps(const struct study_conf *c);
 
-/* The resolved settings, for plan.json. */
+/* All settings, for plan.json; paths as written, so that they are the same from every working folder. */
 struct js *study_conf_json(const struct study_conf *c);
 
 #endif

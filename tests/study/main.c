@@ -1,7 +1,9 @@
 /* tests/study/main.c - study files, plans and child processes. */
 #include "check.h"
 
+#include <errno.h>
 #include <math.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -34,6 +36,33 @@ static enum st read_with(struct study_conf *c, size_t line, const char *text, st
     str_release(&b);
     free(path);
     return st;
+}
+
+/* One study file read from two working folders: paths lead to the same place, the settings are the same text. */
+static void test_conf_from_anywhere(void)
+{
+    struct study_conf far, near;
+    struct err err = { "" };
+    char here[4096];
+    NEED(read_with(&far, 0, NULL, &err) == ST_OK, "%s", err.msg);
+    NEED(getcwd(here, sizeof here) && chdir(check_dir()) == 0, "%s", strerror(errno));
+    enum st st = study_conf_read(&near, "study.yaml", &err);
+    CHECK(chdir(here) == 0, "%s", strerror(errno));
+    NEED(st == ST_OK, "%s", err.msg);
+    char *want = path_join(check_dir(), near.domain_path.s[0]);
+    CHECK(strcmp(far.domain_path.s[0], want) == 0, "%s, want %s", far.domain_path.s[0], want);
+    struct js *a = study_conf_json(&far), *b = study_conf_json(&near);
+    struct strbuf x = { 0 }, y = { 0 };
+    js_write(a, &x);
+    js_write(b, &y);
+    CHECK(strcmp(x.s, y.s) == 0, "%s and %s", x.s, y.s);
+    str_release(&x);
+    str_release(&y);
+    js_free(a);
+    js_free(b);
+    free(want);
+    study_conf_release(&far);
+    study_conf_release(&near);
 }
 
 static void test_conf_errors(void)
@@ -278,8 +307,9 @@ static void test_sweep(void)
 int main(int argc, char **argv)
 {
     static const struct check_test test[] = {
-        TEST(test_conf_errors), TEST(test_plan),  TEST(test_time_budget),
-        TEST(test_sweep),       TEST(test_child), TEST(test_child_run_all),
+        TEST(test_conf_from_anywhere), TEST(test_conf_errors), TEST(test_plan),
+        TEST(test_time_budget),        TEST(test_sweep),       TEST(test_child),
+        TEST(test_child_run_all),
     };
     return check_main(test, N_OF(test), argc, argv);
 }
