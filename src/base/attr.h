@@ -17,6 +17,13 @@
 #define UNROLLED _Pragma("GCC unroll 16")
 #endif
 
+/* Before a function with loops that compilers turn into vectors: made twice, and the processor's one is called. */
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) /* clang 14 links it wrongly */
+#define WIDE_TOO __attribute__((target_clones("avx2", "default")))
+#else
+#define WIDE_TOO
+#endif
+
 /* Asks for the cache line at an address that will be read soon. */
 #define PREFETCH(address) __builtin_prefetch(address)
 #define PREFETCH_L2(address) __builtin_prefetch(address, 0, 2) /* needed a little later */

@@ -119,9 +119,24 @@ void model_z_loss(struct model *m, double z)
     m->z_loss = z;
 }
 
+/* The beginning of a parameter, piece by piece: a piece stays in the cache on its way to the device. */
+static void init_param(struct model *m, const struct param *p, double std, struct rng *r)
+{
+    enum { PIECE = 16384 };
+    float value[PIECE];
+    for (size_t at = 0; at < p->n; at += PIECE) {
+        size_t n = p->n - at < PIECE ? p->n - at : PIECE;
+        if (p->init == INIT_ZERO || p->init == INIT_ONE)
+            for (size_t i = 0; i < n; i++)
+                value[i] = p->init == INIT_ONE;
+        else
+            rng_normals(r, std, value, n);
+        m->b->ops->upload(m->b, tensor_part(m->p, p->offset + at, n, 0), value);
+    }
+}
+
 void model_init(struct model *m, uint64_t seed)
 {
-    float *value = xmalloc(m->params.n * sizeof *value);
     for (size_t i = 0; i < m->params.n_row; i++) {
         const struct param *p = &m->params.row[i];
         double std = 0.02;
@@ -129,13 +144,8 @@ void model_init(struct model *m, uint64_t seed)
             std /= sqrt(2.0 * m->conf.n_layer);
         struct rng r; /* one stream a tensor: shapes of others do not disturb it */
         rng_init(&r, seed, p->name, 0);
-        for (size_t j = 0; j < p->n; j++)
-            value[p->offset + j] = p->init == INIT_ZERO  ? 0
-                                   : p->init == INIT_ONE ? 1
-                                                         : (float)(std * rng_normal(&r));
+        init_param(m, p, std, &r);
     }
-    m->b->ops->upload(m->b, m->p, value);
-    free(value);
     model_changed(m);
 }
 

@@ -102,7 +102,7 @@ enum st state_save(const char *dir, const char *key, const struct train_state *s
 
 /* ST_END: of another key. */
 static enum st load_one(const char *dir, uint64_t step, const char *key, struct train_state *s,
-                        struct model *m, const char *backend, struct err *err)
+                        struct model *m, bool *as_made, const char *backend, struct err *err)
 {
     char *bin = state_path(dir, step, ".bin"), *json = state_path(dir, step, ".json");
     struct js *v = NULL;
@@ -118,8 +118,10 @@ static enum st load_one(const char *dir, uint64_t step, const char *key, struct 
                                .train_s = js_get_real(v, "train_s", 0) };
     if (st == ST_OK && s->step != step)
         st = err_set(err, ST_FORMAT, "'%s' is of another step", json);
-    if (st == ST_OK)
+    if (st == ST_OK) {
+        *as_made = false;
         st = model_load_state(m, bin, &in_bin, err);
+    }
     if (st == ST_OK && in_bin != step)
         st = err_set(err, ST_FORMAT, "'%s' is of step %" PRIu64 ", want %" PRIu64, bin, in_bin,
                      step);
@@ -135,7 +137,7 @@ static enum st load_one(const char *dir, uint64_t step, const char *key, struct 
 }
 
 enum st state_load(const char *dir, const char *key, uint64_t max_step, struct train_state *s,
-                   struct model *m, const char *backend, struct err *err)
+                   struct model *m, bool *as_made, const char *backend, struct err *err)
 {
     uint64_t *step;
     size_t n;
@@ -145,7 +147,7 @@ enum st state_load(const char *dir, const char *key, uint64_t max_step, struct t
         struct err why = { "" };
         if (step[n] > max_step)
             continue;
-        got = load_one(dir, step[n], key, s, m, backend, &why);
+        got = load_one(dir, step[n], key, s, m, as_made, backend, &why);
         if (got == ST_OK)
             break;
         if (got == ST_DEVICE || got == ST_INTERRUPTED) {

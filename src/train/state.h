@@ -25,10 +25,10 @@ struct train_state {
 MUST_USE enum st state_save(const char *dir, const char *key, const struct train_state *s,
                             struct model *m, const char *backend, struct err *err);
 
-/* The newest state of this key up to max_step that can be read. ST_END: none (the model may hold
- * anything then). */
+/* The newest state of this key up to max_step that can be read. ST_END: none. *as_made becomes false when the
+ * model was written to, also by a state that proved damaged: it may hold anything then. */
 MUST_USE enum st state_load(const char *dir, const char *key, uint64_t max_step,
-                            struct train_state *s, struct model *m, const char *backend,
-                            struct err *err);
+                            struct train_state *s, struct model *m, bool *as_made,
+                            const char *backend, struct err *err);
 
 #endif

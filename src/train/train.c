@@ -19,6 +19,7 @@ struct trainer {
     struct train_plan *p;
     struct backend *backend;
     struct model *model;
+    bool as_made;  /* the model is as fresh_model made it */
     uint32_t *tok; /* one pass: [pass, seq_len + 1] */
     struct progress progress;
     double peak; /* FLOP/s of the backend; 0: not measured yet */
@@ -63,6 +64,7 @@ static enum st fresh_model(struct trainer *t, struct err *err)
         model_mask_documents(t->model, (int)p->document_end);
     model_z_loss(t->model, p->conf->z_loss);
     model_ema(t->model, p->conf->ema);
+    t->as_made = true;
     return ST_OK;
 }
 
@@ -86,6 +88,7 @@ static enum st one_step(struct trainer *t, uint64_t step, double lr, double *los
                                       .muon = train_muon(c) };
     uint64_t slot = (step - 1) * p->n_window;
     enum st st = ST_OK;
+    t->as_made = false;
     *loss = 0;
     for (uint64_t done = 0; done < p->n_window && st == ST_OK;) {
         double one = 0;
@@ -199,12 +202,13 @@ static enum st load_or_begin(struct trainer *t, struct stretch *x, struct err *e
     char *dir = path_join(x->dir, "state");
     enum st st = need_model(t, err);
     if (st == ST_OK)
-        st = state_load(dir, x->key, x->end, &x->s, t->model, backend_name(t->backend), err);
+        st = state_load(dir, x->key, x->end, &x->s, t->model, &t->as_made, backend_name(t->backend),
+                        err);
     free(dir);
     if (st != ST_END)
         return st;
     x->s = (struct train_state){ 0 };
-    return fresh_model(t, err);
+    return t->as_made ? ST_OK : fresh_model(t, err);
 }
 
 static enum st save_checkpoint(struct trainer *t, const char *dir, struct err *err)
@@ -507,7 +511,8 @@ static enum st run_budget(struct trainer *t, size_t i, struct stretch *trunk, bo
         char *states = path_join(b->dir, "state");
         st = need_model(t, err);
         if (st == ST_OK)
-            st = state_load(states, key, b->n_step, &x.s, t->model, backend_name(t->backend), err);
+            st = state_load(states, key, b->n_step, &x.s, t->model, &t->as_made,
+                            backend_name(t->backend), err);
         free(states);
         begun = st == ST_OK;
         if (st < 0)

@@ -192,6 +192,25 @@ static void test_rng(void)
           sum2 / 1e5);
 }
 
+/* Whatever way they are computed: every bit, odd lengths, and the state after them. */
+static void test_rng_normals(void)
+{
+    enum { N = 3000001 };
+    struct rng a, b;
+    float *got = NEW_ARRAY(float, N);
+    rng_init(&a, 3, "init", 0);
+    b = a;
+    for (size_t n = 1, at = 0; at < N; at += n, n = n < 300 ? n + 1 : N - at)
+        rng_normals(&a, 0.02, got + at, n < N - at ? n : N - at);
+    for (size_t i = 0; i < N; i++) {
+        float want = (float)(0.02 * rng_normal(&b));
+        NEED(memcmp(&got[i], &want, sizeof want) == 0, "value %zu is %a, want %a", i,
+             (double)got[i], (double)want);
+    }
+    CHECK(rng_u64(&a) == rng_u64(&b), "the stream stands elsewhere");
+    free(got);
+}
+
 static void test_stream(void)
 {
     static const char *const name[] = { "a.txt", "a.gz", "a.zst" };
@@ -377,10 +396,10 @@ static void test_special_files(void)
 int main(int argc, char **argv)
 {
     static const struct check_test test[] = {
-        TEST(test_units),          TEST(test_utf8),   TEST(test_json),  TEST(test_yaml),
-        TEST(test_field_set),      TEST(test_pool),   TEST(test_rng),   TEST(test_stream),
-        TEST(test_stream_stopped), TEST(test_digest), TEST(test_paths), TEST(test_odd_input),
-        TEST(test_special_files),
+        TEST(test_units),     TEST(test_utf8),           TEST(test_json),   TEST(test_yaml),
+        TEST(test_field_set), TEST(test_pool),           TEST(test_rng),    TEST(test_rng_normals),
+        TEST(test_stream),    TEST(test_stream_stopped), TEST(test_digest), TEST(test_paths),
+        TEST(test_odd_input), TEST(test_special_files),
     };
     return check_main(test, N_OF(test), argc, argv);
 }
