@@ -23,8 +23,7 @@
 #include "data/slots.h"
 
 enum { N_KEPT = 4 }; /* epochs' orders kept: readers of one place and of the next */
-static const uint64_t small_bin = (uint64_t)256
-                                  << 20; /* bytes; files up to here are read at open */
+static const uint64_t small_bin = 1 << 20; /* bytes; files up to here are read at open */
 
 struct order { /* of the pool's documents in one epoch */
     uint64_t epoch;
@@ -118,11 +117,13 @@ static void order_return(const struct mixture *m, struct order *o)
     pthread_mutex_unlock(m->lock);
 }
 
-/* n tokens of the source's stream from position at. */
-static void stream_copy(const struct mixture *m, struct source *s, uint64_t at, size_t n,
-                        uint32_t *out)
+/* n tokens of the source's stream from position at. Each id is looked at: reading whole files beforehand would
+ * take longer than a small run's first step, and say nothing about what happens to them later. */
+static enum st stream_copy(const struct mixture *m, struct source *s, uint64_t at, size_t n,
+                           uint32_t *out, struct err *err)
 {
-    while (n > 0) {
+    enum st st = ST_OK;
+    while (n > 0 && st == ST_OK) {
         struct order *o = order_lend(m, s, at / s->n_tok);
         uint64_t pos = at % s->n_tok;
         size_t lo = 0,
@@ -134,14 +135,17 @@ static void stream_copy(const struct mixture *m, struct source *s, uint64_t at, 
             else
                 hi = mid;
         }
-        for (; n > 0 && lo < s->n_doc; lo++) {
-            uint64_t in_doc = pos - o->begin[lo], left = o->begin[lo + 1] - pos;
+        for (; n > 0 && lo < s->n_doc && st == ST_OK; lo++) {
+            uint64_t left = o->begin[lo + 1] - pos;
+            uint64_t in_bin = shard_doc_at(s->shard, o->doc[lo]) + (pos - o->begin[lo]);
             size_t k = left < n ? (size_t)left : n;
-            shard_copy(s->shard, o->doc[lo], (size_t)in_doc, k, out);
+            shard_copy_at(s->shard, in_bin, k, out);
+            st = shard_check_copied(s->shard, in_bin, out, k, (uint32_t)m->vocab_size, err);
             out += k, n -= k, at += k, pos += k;
         }
         order_return(m, o);
     }
+    return st;
 }
 
 /* Shuffles the documents and keeps those of the first max_tok tokens, the last of them cut. */
@@ -184,8 +188,8 @@ static enum st open_source(struct source *s, const struct mixture_source *conf, 
     return ST_OK;
 }
 
-/* One vocabulary for all. Ids of files with a manifest were checked when they were written; files
- * without one, and small ones, are read through here, so that no id can reach past the embedding. */
+/* One vocabulary for all. Ids are checked when they are drawn; small files, and those whose manifest does not tell
+ * the vocabulary, also here, so that a damaged one is refused at once. */
 static enum st agree_on_vocabulary(struct mixture *m, struct err *err)
 {
     const char *first = NULL, *first_name = NULL;
@@ -329,11 +333,12 @@ uint64_t mixture_slot_window(const struct mixture *m, uint64_t slot)
     return i == 0 ? natural_window(m, s, slot) : slots_count(m->offset, slot, s->lo, s->hi);
 }
 
-void mixture_window(const struct mixture *m, uint64_t slot, uint32_t *tok)
+enum st mixture_window(const struct mixture *m, uint64_t slot, uint32_t *tok, struct err *err)
 {
     struct source *s = &m->source[mixture_slot_source(m, slot)];
     uint64_t at = mixture_slot_window(m, slot) * (uint64_t)m->seq_len;
-    stream_copy(m, s, at, (size_t)m->seq_len + 1, tok);
+    return err_in(err, stream_copy(m, s, at, (size_t)m->seq_len + 1, tok, err), "source '%s'",
+                  s->name);
 }
 
 void mixture_use(const struct mixture *m, uint64_t n_slot, struct mixture_use *use)

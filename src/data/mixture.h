@@ -38,8 +38,10 @@ MUST_USE enum st mixture_open(struct mixture **out, const struct mixture_source 
 void mixture_close(struct mixture *m); /* NULL is fine */
 int mixture_vocab_size(const struct mixture *m);
 
-/* The window of slot i: seq_len + 1 tokens, the last being the target of the one before it. */
-void mixture_window(const struct mixture *m, uint64_t slot, uint32_t *tok);
+/* The window of slot i: seq_len + 1 tokens, the last being the target of the one before it. ST_FORMAT: an id in a
+ * damaged file is not below the vocabulary's size. */
+MUST_USE enum st mixture_window(const struct mixture *m, uint64_t slot, uint32_t *tok,
+                                struct err *err);
 size_t mixture_slot_source(const struct mixture *m, uint64_t slot);
 /* Which window of its source's stream a slot holds: its tokens begin at window * seq_len. */
 uint64_t mixture_slot_window(const struct mixture *m, uint64_t slot);

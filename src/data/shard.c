@@ -294,16 +294,31 @@ uint32_t shard_max_id(const struct shard *s)
     return max;
 }
 
+enum st shard_check_copied(const struct shard *s, uint64_t at, const uint32_t *id, size_t n,
+                           uint32_t vocab_size, struct err *err)
+{
+    uint32_t max = 0;
+    for (size_t i = 0; i < n; i++)
+        max = id[i] > max ? id[i] : max;
+    if (max < vocab_size || n == 0)
+        return ST_OK;
+    size_t i = 0;
+    while (id[i] < vocab_size)
+        i++;
+    return err_set(err, ST_FORMAT, "'%s.bin' at byte %llu: token %llu is %u, want below %u",
+                   s->prefix, (unsigned long long)((at + i) * (unsigned)s->width),
+                   (unsigned long long)(at + i), id[i], vocab_size);
+}
+
 enum st shard_check_ids(const struct shard *s, uint32_t vocab_size, struct err *err)
 {
-    if (shard_max_id(s) < vocab_size || s->n_tok == 0)
-        return ST_OK;
-    for (uint64_t i = 0;; i++) {
-        uint32_t v;
-        shard_copy_at(s, i, 1, &v);
-        if (v >= vocab_size)
-            return err_set(err, ST_FORMAT, "'%s.bin' at byte %llu: token %llu is %u, want below %u",
-                           s->prefix, (unsigned long long)(i * (unsigned)s->width),
-                           (unsigned long long)i, v, vocab_size);
+    enum { BLOCK = 4096 };
+    uint32_t id[BLOCK];
+    enum st st = ST_OK;
+    for (uint64_t at = 0; at < s->n_tok && st == ST_OK; at += BLOCK) {
+        size_t n = s->n_tok - at < BLOCK ? (size_t)(s->n_tok - at) : BLOCK;
+        shard_copy_at(s, at, n, id);
+        st = shard_check_copied(s, at, id, n, vocab_size, err);
     }
+    return st;
 }

@@ -36,7 +36,10 @@ uint64_t shard_doc_at(const struct shard *s, size_t doc);
 void shard_copy_at(const struct shard *s, uint64_t at, size_t n, uint32_t *out);
 int shard_width(const struct shard *s);       /* bytes a token in the file */
 uint32_t shard_max_id(const struct shard *s); /* reads all of .bin; 0 when empty */
-/* Reads all of .bin. ST_FORMAT names the first id that is not below vocab_size, and its byte. */
+/* Of n ids that shard_copy_at gave for `at`: ST_FORMAT names the first that is not below vocab_size, and its byte. */
+MUST_USE enum st shard_check_copied(const struct shard *s, uint64_t at, const uint32_t *id,
+                                    size_t n, uint32_t vocab_size, struct err *err);
+/* The same of all of .bin, which it reads. */
 MUST_USE enum st shard_check_ids(const struct shard *s, uint32_t vocab_size, struct err *err);
 const struct js *shard_manifest(const struct shard *s); /* NULL when there is no PREFIX.json */
 

@@ -203,6 +203,16 @@ static void shard_tokens(const struct docs *d, size_t doc, size_t at, size_t n, 
     shard_copy(d->shard, doc, at, n, out);
 }
 
+/* Damage that the windows met is named with its place; what they do not hold is not looked at. */
+static enum st check_ids(const struct eval_domain *d, const struct shard *s, const struct tok *tok,
+                         struct err *err)
+{
+    uint32_t max = 0, vocab_size = (uint32_t)tok_vocab_size(tok);
+    for (size_t i = 0; i < d->n_window * ((size_t)d->seq_len + 1); i++)
+        max = d->tok[i] > max ? d->tok[i] : max;
+    return max < vocab_size ? ST_OK : shard_check_ids(s, vocab_size, err);
+}
+
 enum st eval_domain_shard(struct eval_domain *d, const char *name, const char *prefix,
                           const struct tok *tok, int seq_len, uint64_t max_bytes, struct err *err)
 {
@@ -222,6 +232,8 @@ enum st eval_domain_shard(struct eval_domain *d, const char *name, const char *p
                              .eod = tok_eod(tok) };
         st = build(d, name, &docs, tok, seq_len, max_bytes, err);
     }
+    if (st == ST_OK && (st = check_ids(d, s, tok, err)) < 0)
+        eval_domain_release(d);
     shard_close(s);
     return err_in(err, st, "domain '%s'", name);
 }

@@ -95,9 +95,10 @@ static enum st one_step(struct trainer *t, uint64_t step, double lr, double *los
         int n =
             (int)(p->n_window - done < (uint64_t)p->pass ? p->n_window - done : (uint64_t)p->pass);
         double share = (double)n / (double)p->n_window;
-        for (int w = 0; w < n; w++)
-            mixture_window(p->mixture, slot++, t->tok + (size_t)w * (p->seq_len + 1));
-        st = model_forward_backward(t->model, t->tok, n, (int)p->seq_len, share, &one, err);
+        for (int w = 0; w < n && st == ST_OK; w++)
+            st = mixture_window(p->mixture, slot++, t->tok + (size_t)w * (p->seq_len + 1), err);
+        if (st == ST_OK)
+            st = model_forward_backward(t->model, t->tok, n, (int)p->seq_len, share, &one, err);
         *loss += one * share;
         done += (uint64_t)n;
     }

@@ -79,6 +79,13 @@ static void test_mixture_shares(void)
     free(a);
 }
 
+/* The window of an undamaged source. */
+static void window(const struct mixture *m, uint64_t slot, uint32_t *tok)
+{
+    struct err err = { "" };
+    NEED(mixture_window(m, slot, tok, &err) == ST_OK, "%s", err.msg);
+}
+
 /* Natural slots of a larger share are natural at a smaller one too, and hold the same window. */
 static void test_mixture_paired(void)
 {
@@ -91,14 +98,14 @@ static void test_mixture_paired(void)
             m[i] = mix(n, a, a, share[i] / 2, share[i] / 2, L, seed);
         for (uint64_t slot = 0; slot < SLOTS; slot++) {
             uint32_t want[L + 1], got[L + 1];
-            mixture_window(m[0], slot, want);
+            window(m[0], slot, want);
             bool synthetic = false;
             for (size_t i = 0; i < N_OF(share); i++) {
                 bool natural = mixture_slot_source(m[i], slot) == 0;
                 CHECK(!(natural && synthetic), "slot %llu is natural again at share %g",
                       (unsigned long long)slot, share[i]);
                 synthetic = !natural;
-                mixture_window(m[i], slot, got);
+                window(m[i], slot, got);
                 if (natural)
                     CHECK(memcmp(want, got, sizeof want) == 0, "slot %llu differs at share %g",
                           (unsigned long long)slot, share[i]);
@@ -128,7 +135,7 @@ static void check_epochs(const char *prefix, double share_natural, int seq_len, 
     uint32_t *last = NEW_ARRAY(uint32_t, 2);
     for (uint64_t slot = 0; slot < 4 * n_pool / (uint64_t)seq_len; slot++) {
         size_t k = mixture_slot_source(m, slot);
-        mixture_window(m, slot, tok);
+        window(m, slot, tok);
         struct mixture_use use[2];
         for (int i = 0; i < seq_len; i++)
             drawn[k][tok[i]]++;
@@ -195,10 +202,10 @@ static void test_mixture_pool(void)
     NEED(mixture_open(&a, &all, 1, L, 5, &err) == ST_OK, "%s", err.msg);
     NEED(mixture_open(&b, &some, 1, L, 5, &err) == ST_OK, "%s", err.msg);
     for (uint64_t i = 0; i < 99; i++) {
-        mixture_window(a, i, x);
-        mixture_window(b, i, y);
+        window(a, i, x);
+        window(b, i, y);
         CHECK(memcmp(x, y, sizeof x) == 0, "window %llu differs", (unsigned long long)i);
-        mixture_window(a, i + 1, y);
+        window(a, i + 1, y);
         CHECK(x[L] == y[0], "the target is not the next token");
     }
     struct mixture_use use;
@@ -220,7 +227,7 @@ static void sum_window(void *job, size_t item, int thread)
     (void)thread;
     struct sums *s = job;
     uint32_t tok[33];
-    mixture_window(s->m, item * 37, tok);
+    window(s->m, item * 37, tok);
     for (int i = 0; i < 33; i++)
         s->sum[item] = s->sum[item] * 31 + tok[i];
 }
@@ -240,6 +247,36 @@ static void test_mixture_threads(void)
     mixture_close(again);
     free(n);
     free(a);
+}
+
+/* A file too large to be read beforehand: damage is named by whatever window meets it, and by no other. */
+static void test_mixture_damaged(void)
+{
+    enum { N_DOC = 10, LEN = 60000, L = 100, AT = 123456 };
+    char *n = make_shard("large", N_DOC, LEN, LEN + 1, 500), *bin = xasprintf("%s.bin", n);
+    struct mixture_source s = { "natural", n, 1, 0 };
+    struct err err = { "" };
+    struct mixture *m;
+    uint32_t tok[L + 1];
+    FILE *f = fopen(bin, "r+b");
+    NEED(f && fseek(f, 2 * AT, SEEK_SET) == 0 && fwrite("\xff\xff", 1, 2, f) == 2 && fclose(f) == 0,
+         "cannot damage '%s'", bin);
+    NEED(mixture_open(&m, &s, 1, L, 5, &err) == ST_OK, "%s", err.msg);
+    int n_refused = 0;
+    for (uint64_t slot = 0; slot < N_DOC * LEN / L - 1; slot++) {
+        struct err why = { "" };
+        enum st st = mixture_window(m, slot, tok, &why);
+        if (st == ST_OK)
+            continue;
+        n_refused++;
+        CHECK(st == ST_FORMAT && strstr(why.msg, "source 'natural'") &&
+                  strstr(why.msg, "at byte 246912: token 123456 is 65535, want below 500"),
+              "got %d, %s", (int)st, why.msg);
+    }
+    CHECK(n_refused >= 1 && n_refused <= 2, "%d windows were refused", n_refused);
+    mixture_close(m);
+    free(bin);
+    free(n);
 }
 
 static void test_mixture_refuses(void)
@@ -287,8 +324,8 @@ static void test_mixture_refuses(void)
 }
 
 const struct check_test mixture_tests[] = {
-    TEST(test_slots_count),     TEST(test_mixture_shares), TEST(test_mixture_paired),
-    TEST(test_mixture_epochs),  TEST(test_mixture_pool),   TEST(test_mixture_threads),
-    TEST(test_mixture_refuses),
+    TEST(test_slots_count),     TEST(test_mixture_shares),  TEST(test_mixture_paired),
+    TEST(test_mixture_epochs),  TEST(test_mixture_pool),    TEST(test_mixture_threads),
+    TEST(test_mixture_damaged), TEST(test_mixture_refuses),
 };
 const size_t n_mixture_tests = N_OF(mixture_tests);

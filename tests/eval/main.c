@@ -176,6 +176,14 @@ static void test_shard_as_texts(void)
     CHECK(eval_domain_shard(&a, "empty", loose, tok, 32, 0, &err) == ST_FORMAT &&
               strstr(err.msg, "no text"),
           "got '%s'", err.msg);
+    char *bin = xasprintf("%s.bin", prefix);
+    FILE *f = fopen(bin, "r+b");
+    NEED(f && fseek(f, 2 * 77, SEEK_SET) == 0 && fwrite("\xff\xff", 1, 2, f) == 2 && fclose(f) == 0,
+         "cannot damage '%s'", bin);
+    CHECK(eval_domain_shard(&a, "held", prefix, tok, 32, 0, &err) == ST_FORMAT &&
+              strstr(err.msg, "at byte 154: token 77 is 65535, want below"),
+          "got '%s'", err.msg);
+    free(bin);
     eval_texts_free(t);
     free(prefix);
     free(loose);
