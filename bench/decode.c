@@ -65,7 +65,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", err.msg);
         return 1;
     }
-    uint32_t *ids = NEW_ARRAY(uint32_t, text.n);
+    uint32_t *ids = NEW_ARRAY(uint32_t, tok_room(gen_tok(g), text.n));
     size_t n_tok = tok_encode(gen_tok(g), text.s, text.n, ids);
     if (n_tok < (size_t)n * PROMPT) {
         fprintf(stderr, "'%s' has %zu tokens, want %d\n", argv[3], n_tok, n * PROMPT);

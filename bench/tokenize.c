@@ -21,7 +21,7 @@ static void encode_one(void *job, size_t item, int thread)
     (void)thread;
     struct texts *t = job;
     size_t n = t->begin[item + 1] - t->begin[item];
-    uint32_t *ids = xmalloc((n + 1) * sizeof *ids);
+    uint32_t *ids = xmalloc((tok_room(t->tok, n) + 1) * sizeof *ids);
     t->n_tok[item] = n ? tok_encode(t->tok, t->all.s + t->begin[item], n, ids) : 0;
     free(ids);
 }

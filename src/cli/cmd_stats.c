@@ -146,7 +146,7 @@ static enum st count_documents(struct stats *s, struct unigram *u, const struct 
         return st;
     *u = unigram_new(d->name, s->vocab_size);
     while ((st = documents_next(docs, &doc, err)) == ST_OK) {
-        uint32_t *id = NEW_ARRAY(uint32_t, doc.n_bytes + 1);
+        uint32_t *id = NEW_ARRAY(uint32_t, tok_room(s->tok, doc.n_bytes) + 1);
         unigram_add(u, id, tok_encode(s->tok, doc.text, doc.n_bytes, id), -1);
         free(id);
     }

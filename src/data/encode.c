@@ -251,6 +251,8 @@ enum st encode_files(struct encode_counts *counts, const struct encode_conf *c, 
     enum st st = lock_prefix(&lock, c->prefix, err);
     if (st == ST_OK)
         st = tok_open(&tok, c->tokenizer, err);
+    if (st == ST_OK)
+        st = err_in(err, tok_check_bytes(tok, err), "'%s'", c->tokenizer);
     if (st == ST_OK && tok_eod(tok) < 0)
         st = err_set(err, ST_USAGE, "'%s' has no end-of-document token (<|endoftext|>)",
                      c->tokenizer);

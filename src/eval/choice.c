@@ -316,8 +316,9 @@ static enum st encode(struct encoded *e, const struct question *q, int c, const 
     while (n_prompt > 0 && is_space(all[n_prompt - 1]))
         n_prompt--;
     n_all = strlen(all);
-    uint32_t *whole = NEW_ARRAY(uint32_t, n_all + 1);
-    e->tok = NEW_ARRAY(uint32_t, n_prompt + n_all + 2);
+    size_t room = tok_room(tok, n_all);
+    uint32_t *whole = NEW_ARRAY(uint32_t, room + 1);
+    e->tok = NEW_ARRAY(uint32_t, 2 * room + 2);
     int n = (int)tok_encode(tok, all, n_prompt, e->tok),
         n_whole = (int)tok_encode(tok, all, n_all, whole), n_choice = n_whole - n;
     free(all);

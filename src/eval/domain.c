@@ -106,6 +106,9 @@ static enum st build(struct eval_domain *d, const char *name, const struct docs 
     *d = (struct eval_domain){ 0 };
     if (seq_len < 2)
         return err_set(err, ST_USAGE, "windows of %d tokens, want 2 or more", seq_len);
+    enum st st = tok_check_bytes(tok, err);
+    if (st < 0)
+        return st;
     if (docs->n_docs > UINT32_MAX)
         return err_set(err, ST_LIMIT, "domain '%s' has %zu documents, at most %u are read", name,
                        docs->n_docs, UINT32_MAX);
@@ -249,8 +252,9 @@ bool eval_texts_add(struct eval_texts *t, const char *text, size_t n_bytes)
 {
     if (t->n_bytes + n_bytes > EVAL_MAX_TEXT)
         return false;
-    if (t->cap_id - t->n_id < n_bytes) {
-        t->cap_id = 2 * t->cap_id + n_bytes;
+    size_t room = tok_room(t->tok, n_bytes);
+    if (t->cap_id - t->n_id < room) {
+        t->cap_id = 2 * t->cap_id + room;
         t->id = xrealloc(t->id, t->cap_id, sizeof *t->id);
     }
     GROW(t->start, t->n_docs, t->cap_docs);

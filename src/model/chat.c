@@ -67,7 +67,7 @@ struct list {
 static void add_text(struct list *l, const struct tok *t, const char *s)
 {
     size_t n_bytes = strlen(s);
-    l->tok = xrealloc(l->tok, l->n + n_bytes + 1, sizeof *l->tok);
+    l->tok = xrealloc(l->tok, l->n + tok_room(t, n_bytes) + 1, sizeof *l->tok);
     l->n += tok_encode(t, s, n_bytes, l->tok + l->n);
 }
 

@@ -6,11 +6,12 @@
 
 #include "model/chat.h"
 #include "model/generate.h"
+#include "model/hf.h"
 #include "model/infer.h"
 #include "model/kvcache.h"
 #include "model/sample.h"
 
-enum { GEN_MAX_STOP_IDS = 8 };
+enum { GEN_MAX_STOP_IDS = HF_MAX_STOPS + 8 }; /* a folder's, and what else names an end */
 
 struct job;
 struct job_list {

@@ -95,11 +95,12 @@ enum gen_precision gen_precision_by_name(const char *name)
 
 static void add_stop_id(struct gen *g, int64_t id)
 {
-    if (id < 0 || id >= g->n_vocab || g->n_stop_id == GEN_MAX_STOP_IDS)
+    if (id < 0 || id >= g->n_vocab) /* none, or one that is never written */
         return;
     for (int i = 0; i < g->n_stop_id; i++)
         if (g->stop_id[i] == (uint32_t)id)
             return;
+    assert(g->n_stop_id < GEN_MAX_STOP_IDS);
     g->stop_id[g->n_stop_id++] = (uint32_t)id;
 }
 
@@ -110,8 +111,10 @@ static enum st open_tok_gguf(struct gen *g, struct err *err)
     if (st < 0)
         return st;
     g->n_vocab = tok_vocab_size(g->tok);
-    add_stop_id(g, (int64_t)gguf_whole(file, "tokenizer.ggml.eos_token_id", UINT32_MAX));
-    add_stop_id(g, (int64_t)gguf_whole(file, "tokenizer.ggml.eot_token_id", UINT32_MAX));
+    static const char *const end[] = { "tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
+                                       "tokenizer.ggml.eom_token_id" };
+    for (size_t i = 0; i < N_OF(end); i++)
+        add_stop_id(g, (int64_t)gguf_whole(file, end[i], UINT32_MAX));
     chat_init(&g->chat, gguf_text(file, "tokenizer.chat_template", NULL), g->tok);
     return ST_OK;
 }
@@ -127,6 +130,8 @@ static enum st open_tok_folder(struct gen *g, const char *dir, struct err *err)
         g->n_vocab = tok_vocab_size(g->tok);
         chat_init(&g->chat, marks.chat, g->tok);
         add_stop_id(g, marks.end ? tok_id(g->tok, marks.end) : -1);
+        for (int i = 0; i < marks.n_stop_id; i++)
+            add_stop_id(g, marks.stop_id[i]);
     }
     hf_marks_release(&marks);
     free(path);
@@ -235,7 +240,7 @@ static void raw_tokens(struct gen *g, struct job *j, const char *raw, const char
 {
     char *s = xasprintf("%s%s", raw, prefill ? prefill : "");
     size_t n = strlen(s);
-    j->tok = NEW_ARRAY(uint32_t, n + 1);
+    j->tok = NEW_ARRAY(uint32_t, tok_room(g->tok, n) + 1);
     j->n_prompt = (int)tok_encode_special(g->tok, s, n, j->tok);
     if (j->n_prompt == 0) /* something has to be there for the first token to follow */
         j->tok[j->n_prompt++] = g->n_stop_id ? g->stop_id[0] : 0;

@@ -57,12 +57,16 @@ const struct safetensor *hf_files_find(const struct hf_files *f, const char *nam
 /* Of the file's bytes; of several files, of their digests in the order of names. */
 MUST_USE enum st hf_files_digest(struct digest *d, const struct hf_files *f, struct err *err);
 
-/* What a folder says about texts: tokenizer_config.json, chat_template.jinja and special_tokens_map.json, which may all
- * be missing. */
+/* What a folder says about texts: tokenizer_config.json, chat_template.jinja, special_tokens_map.json and
+ * generation_config.json, which may all be missing, and config.json. */
+enum { HF_MAX_STOPS = 32 };
 struct hf_marks {
     char *begin, *end; /* tokens by spelling, owned; NULL: none is named */
     char *chat;        /* template of conversations, owned; NULL: none */
     int adds_begin;    /* 1: tokenizing puts `begin` before a text, 0: not, -1: it does not say */
+    /* Generation ends at any of these: eos_token_id of generation_config.json, or else of config.json. */
+    uint32_t stop_id[HF_MAX_STOPS];
+    int n_stop_id;
 };
 MUST_USE enum st hf_marks_read(struct hf_marks *m, const char *dir, struct err *err);
 void hf_marks_release(struct hf_marks *m);

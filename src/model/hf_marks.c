@@ -46,6 +46,36 @@ static enum st read_settings(struct hf_marks *m, const char *dir, const char *na
     return st;
 }
 
+static enum st add_stop(struct hf_marks *m, const struct js *v, const char *path, struct err *err)
+{
+    int64_t id = js_as_whole(v, -1);
+    if (id < 0 || id > INT32_MAX)
+        return err_set(err, ST_FORMAT, "'%s': eos_token_id, want a token's id or a list of such",
+                       path);
+    if (m->n_stop_id == HF_MAX_STOPS)
+        return err_set(err, ST_LIMIT, "'%s': more than %d tokens as eos_token_id", path,
+                       HF_MAX_STOPS);
+    m->stop_id[m->n_stop_id++] = (uint32_t)id;
+    return ST_OK;
+}
+
+/* eos_token_id: one id, a list, or null. */
+static enum st read_stops(struct hf_marks *m, const char *dir, const char *name, struct err *err)
+{
+    char *path = path_join(dir, name);
+    struct js *o = NULL;
+    enum st st = file_exists(path) ? js_read_file(&o, path, err) : ST_OK;
+    const struct js *v = js_get(o, "eos_token_id");
+    if (st == ST_OK && js_kind(v) == JS_ARRAY)
+        for (size_t i = 0; i < js_len(v) && st == ST_OK; i++)
+            st = add_stop(m, js_at(v, i), path, err);
+    else if (st == ST_OK && js_kind(v) != JS_NONE && js_kind(v) != JS_NULL)
+        st = add_stop(m, v, path, err);
+    js_free(o);
+    free(path);
+    return st;
+}
+
 enum st hf_marks_read(struct hf_marks *m, const char *dir, struct err *err)
 {
     char *chat = path_join(dir, "chat_template.jinja");
@@ -60,6 +90,10 @@ enum st hf_marks_read(struct hf_marks *m, const char *dir, struct err *err)
         st = read_settings(m, dir, "tokenizer_config.json", err);
     if (st == ST_OK) /* older folders have some tokens here only */
         st = read_settings(m, dir, "special_tokens_map.json", err);
+    if (st == ST_OK)
+        st = read_stops(m, dir, "generation_config.json", err);
+    if (st == ST_OK && m->n_stop_id == 0)
+        st = read_stops(m, dir, "config.json", err);
     str_release(&text);
     free(chat);
     if (st < 0)

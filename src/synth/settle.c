@@ -87,7 +87,7 @@ static enum st keep(struct settle *s, const struct item *it, const char *text, s
     j->n_bytes += n_bytes;
     if (j->tok) {
         struct arena_mark mark = arena_mark(&j->arena);
-        uint32_t *ids = ARENA_ARRAY(&j->arena, uint32_t, n_bytes + 1);
+        uint32_t *ids = ARENA_ARRAY(&j->arena, uint32_t, tok_room(j->tok, n_bytes) + 1);
         size_t n = tok_encode(j->tok, text, n_bytes, ids);
         arena_rewind(&j->arena, mark);
         j->n_kept_tok += n;

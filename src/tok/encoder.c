@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "tok/unicode.h"
 #include "tok/vocab.h"
 
 enum {
@@ -38,6 +39,7 @@ struct long_entry {
 struct encoder {
     struct bpe_scratch scratch;
     struct strbuf known; /* a word without the bytes that have no token */
+    struct nfc nfc;
     struct short_entry brief[1 << SHORT_BITS];
     struct long_entry wide[1 << LONG_BITS];
 };
@@ -56,6 +58,7 @@ static void encoder_free(struct encoder *e)
     if (e) {
         bpe_scratch_release(&e->scratch);
         str_release(&e->known);
+        nfc_release(&e->nfc);
     }
     free(e);
 }
@@ -148,10 +151,16 @@ static inline void word_key(const uint8_t *word, size_t n, const uint8_t *end, u
     key[1] |= (uint64_t)n << 56;
 }
 
+/* Text between whole tokens. */
 static size_t encode_words(const struct tok *t, struct encoder *e, const uint8_t *p,
                            const uint8_t *end, uint32_t *ids)
 {
     uint32_t *out = ids;
+    if (t->nfc) {
+        size_t n_bytes = (size_t)(end - p);
+        p = nfc_text(&e->nfc, p, &n_bytes);
+        end = p + n_bytes;
+    }
     for (size_t n; p < end; p += n) {
         n = split_next(t->splitter, p, end);
         if (n > SHORT_BYTES) {

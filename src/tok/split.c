@@ -99,7 +99,8 @@ static bool is_newline(uint8_t c)
     return c == '\r' || c == '\n';
 }
 
-static const uint8_t *next_llama3(const uint8_t *p, const uint8_t *end)
+/* max_number: characters of a number that stay together. */
+static const uint8_t *next_llama3(const uint8_t *p, const uint8_t *end, int max_number)
 {
     size_t n, m;
     if (*p == '\'') {
@@ -115,7 +116,7 @@ static const uint8_t *next_llama3(const uint8_t *p, const uint8_t *end)
         return run_of(CHAR_LETTER, p + n + m, end);
     if (class == CHAR_NUMBER) {
         const uint8_t *at = p + n;
-        for (int i = 1; i < 3 && at < end && class_at(at, end, &n) == CHAR_NUMBER; i++)
+        for (int i = 1; i < max_number && at < end && class_at(at, end, &n) == CHAR_NUMBER; i++)
             at += n;
         return at;
     }
@@ -135,7 +136,8 @@ static const uint8_t *next_llama3(const uint8_t *p, const uint8_t *end)
 
 size_t split_next(enum splitter kind, const uint8_t *p, const uint8_t *end)
 {
-    const uint8_t *next =
-        kind == SPLIT_LLAMA3 ? next_llama3(p, end) : next_gpt2(p, end, kind == SPLIT_SMOLLM);
+    bool llama3 = kind == SPLIT_LLAMA3 || kind == SPLIT_QWEN2;
+    const uint8_t *next = llama3 ? next_llama3(p, end, kind == SPLIT_QWEN2 ? 1 : 3)
+                                 : next_gpt2(p, end, kind == SPLIT_SMOLLM);
     return (size_t)(next - p);
 }

@@ -4,10 +4,11 @@
  * Text is split by the GPT-2 pattern with every digit alone (the splitter of SmolLM2, in Hugging
  * Face terms Sequence[Digits(individual), ByteLevel(no prefix space)]), its bytes are mapped to
  * symbols and merged by rank. Any byte string encodes and decodes back to itself, unless a loaded
- * vocabulary lacks some bytes (SmolLM2's lacks control characters): those are left out, as elsewhere.
+ * vocabulary lacks some bytes (SmolLM2's lacks control characters): those are left out, as elsewhere;
+ * or its tokenizer brings text to NFC first (Qwen2's does): then the text in NFC comes back.
  *
  *     st = tok_load(&tk, "tokenizer.json", err);         or tok_from_gguf
- *     size_t n = tok_encode(tk, text, n_bytes, ids);     ids: room for n_bytes tokens
+ *     size_t n = tok_encode(tk, text, n_bytes, ids);     ids: room for tok_room
  *
  * Threads: a struct tok is read-only after loading and may be shared.
  */
@@ -39,7 +40,9 @@ MUST_USE enum st tok_to_gguf(const struct tok *t, struct gguf_writer *w, int n_v
 void tok_free(struct tok *t); /* NULL is fine */
 MUST_USE enum st tok_save(const struct tok *t, const char *path, struct err *err);
 
-/* Plain text to ids, without a beginning-of-text token; special tokens' spellings in text are ordinary text. Returns how many, at most n_bytes. */
+/* The most ids that n_bytes of text become: n_bytes, and more where NFC may lengthen the text. */
+size_t tok_room(const struct tok *t, size_t n_bytes);
+/* Plain text to ids, without a beginning-of-text token; special tokens' spellings in text are ordinary text. Returns how many, at most tok_room. */
 size_t tok_encode(const struct tok *t, const char *text, size_t n_bytes, uint32_t *ids);
 /* As tok_encode, but special tokens' spellings (<|im_start|>) become their ids: for prompts we wrote. */
 size_t tok_encode_special(const struct tok *t, const char *text, size_t n_bytes, uint32_t *ids);
@@ -50,6 +53,10 @@ const char *tok_spelling(const struct tok *t, uint32_t id, size_t *n_bytes);
 
 int tok_vocab_size(const struct tok *t);
 size_t tok_n_merges(const struct tok *t);
+/* Text is brought to NFC before it is split: its tokens' bytes are not always those that were given. */
+bool tok_normalizes(const struct tok *t);
+/* For those who count a text's bytes by its tokens: ST_UNSUPPORTED when the tokenizer normalizes. */
+MUST_USE enum st tok_check_bytes(const struct tok *t, struct err *err);
 int64_t tok_eod(const struct tok *t); /* end-of-document id, -1 when there is none */
 int64_t tok_id(const struct tok *t, const char *special); /* of a special token by spelling, -1 */
 size_t tok_n_bytes(const struct tok *t,

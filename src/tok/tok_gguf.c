@@ -3,6 +3,10 @@
  *
  * Model "gpt2" (byte-level BPE) with a pre-tokenizer of split.h. Tokens of type control and unknown
  * are special, user-defined ones are matched in any text; unused ones are never produced.
+ *
+ * llama.cpp never brings text to NFC, whatever the tokenizer.json asked for; neither do we for a file that does not
+ * say so. Files written here say it under a key of ours, which llama.cpp passes over, so that the
+ * way from tokenizer.json to GGUF and back loses nothing.
  * Source: the GGUF specification; the pre-tokenizers' names are llama.cpp's.
  */
 #include "tok/vocab.h"
@@ -18,16 +22,17 @@
 
 enum { TYPE_NORMAL = 1, TYPE_UNKNOWN = 2, TYPE_CONTROL = 3, TYPE_USER = 4, TYPE_UNUSED = 5 };
 
+static const char nfc_key[] = "tokenizer.ggml.normalizer.nfc";
+
 /* llama.cpp's names of pre-tokenizers; the first of a splitter is the one written. */
 static const struct {
     const char *name;
     enum splitter splitter;
     bool ignore_merges;
 } splitters[] = {
-    { "smollm", SPLIT_SMOLLM, false },
-    { "gpt-2", SPLIT_GPT2, false },
-    { "llama-bpe", SPLIT_LLAMA3, true },
-    { "llama3", SPLIT_LLAMA3, true },
+    { "smollm", SPLIT_SMOLLM, false },   { "gpt-2", SPLIT_GPT2, false },
+    { "llama-bpe", SPLIT_LLAMA3, true }, { "llama3", SPLIT_LLAMA3, true },
+    { "qwen2", SPLIT_QWEN2, false },     { "deepseek-r1-qwen", SPLIT_QWEN2, false },
 };
 
 static enum st find_splitter(const struct gguf *g, enum splitter *splitter, bool *ignore_merges,
@@ -44,7 +49,7 @@ static enum st find_splitter(const struct gguf *g, enum splitter *splitter, bool
             return ST_OK;
         }
     return err_set(err, ST_UNSUPPORTED,
-                   "tokenizer.ggml.pre '%.60s', want smollm, gpt-2 or llama-bpe", pre);
+                   "tokenizer.ggml.pre '%.60s', want smollm, gpt-2, llama-bpe or qwen2", pre);
 }
 
 static enum st read_tokens(struct tok *t, const struct gguf *g, const struct bytemap *map,
@@ -116,7 +121,7 @@ enum st tok_from_gguf(struct tok **out, const struct gguf *g, struct err *err)
     bytemap_init(&map);
     enum st st = find_splitter(g, &splitter, &ignore_merges, err);
     if (st == ST_OK) {
-        t = vocab_new(splitter, ignore_merges);
+        t = vocab_new(splitter, ignore_merges, gguf_whole(g, nfc_key, 0) != 0);
         st = read_tokens(t, g, &map, err);
     }
     if (st == ST_OK)
@@ -172,6 +177,8 @@ enum st tok_to_gguf(const struct tok *t, struct gguf_writer *w, int n_vocab, str
     bytemap_init(&map);
     gguf_put_text(w, "tokenizer.ggml.model", "gpt2");
     gguf_put_text(w, "tokenizer.ggml.pre", splitters[i].name);
+    if (t->nfc)
+        gguf_put_bool(w, nfc_key, true);
     put_tokens(t, &map, w, (uint32_t)n_vocab);
     gguf_put_array(w, "tokenizer.ggml.merges", GGUF_ITEM_TEXT, t->merges.n);
     for (i = 0; i < t->merges.n; i++) {

@@ -1,7 +1,7 @@
 /*
  * tok/tok_json.c - Hugging Face tokenizer.json, in and out.
  *
- * Read: byte-level BPE without normalizer, with one of the splitters of split.h. Whatever else the
+ * Read: byte-level BPE without normalizer or with NFC, with one of the splitters of split.h. Whatever else the
  * file asks for that would change ids is ST_UNSUPPORTED by name; the post-processor is ignored,
  * since it only adds tokens around a text. Merges may be "a b" or ["a","b"].
  * Source: the serialisation of the tokenizers library, versions 0.12 to 0.23.
@@ -21,6 +21,10 @@ static const char llama3_pattern[] =
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| "
     "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
+static const char qwen2_pattern[] =
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| "
+    "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
 static bool is_type(const struct js *v, const char *type)
 {
     return strcmp(js_get_text(v, "type", ""), type) == 0;
@@ -37,11 +41,11 @@ static bool is_byte_level(const struct js *v, bool use_regex)
            js_get_bool(v, "use_regex", true) == use_regex;
 }
 
-static bool is_llama3_split(const struct js *v)
+static bool is_split(const struct js *v, const char *pattern)
 {
-    const char *pattern = js_get_text(js_get(v, "pattern"), "Regex", "");
     return is_type(v, "Split") && strcmp(js_get_text(v, "behavior", ""), "Isolated") == 0 &&
-           !js_get_bool(v, "invert", false) && strcmp(pattern, llama3_pattern) == 0;
+           !js_get_bool(v, "invert", false) &&
+           strcmp(js_get_text(js_get(v, "pattern"), "Regex", ""), pattern) == 0;
 }
 
 static enum st read_splitter(const struct js *pre, enum splitter *out, struct err *err)
@@ -58,15 +62,20 @@ static enum st read_splitter(const struct js *pre, enum splitter *out, struct er
         *out = SPLIT_SMOLLM;
         return ST_OK;
     }
-    if (n == 2 && is_llama3_split(first) && is_byte_level(second, false)) {
+    bool bytes_only = n == 2 && is_byte_level(second, false);
+    if (bytes_only && is_split(first, llama3_pattern)) {
         *out = SPLIT_LLAMA3;
+        return ST_OK;
+    }
+    if (bytes_only && is_split(first, qwen2_pattern)) {
+        *out = SPLIT_QWEN2;
         return ST_OK;
     }
     struct strbuf b = { 0 };
     js_write(pre, &b);
     enum st st = err_set(err, ST_UNSUPPORTED,
                          "pre_tokenizer %.300s; want ByteLevel without prefix space, alone, after "
-                         "Digits(individual_digits) or after the Llama 3 pattern",
+                         "Digits(individual_digits) or after the pattern of Llama 3 or Qwen2",
                          pre ? b.s : "null");
     str_release(&b);
     return st;
@@ -78,9 +87,10 @@ static enum st refuse_others(const struct js *root, const struct js *model, stru
     const char *type = js_get_text(model, "type", "BPE");
     if (strcmp(type, "BPE") != 0)
         return err_set(err, ST_UNSUPPORTED, "model type '%s', want BPE", type);
-    if (!is_absent(js_get(root, "normalizer")))
-        return err_set(err, ST_UNSUPPORTED, "normalizer '%s', want none",
-                       js_get_text(js_get(root, "normalizer"), "type", "?"));
+    const struct js *normalizer = js_get(root, "normalizer");
+    if (!is_absent(normalizer) && !is_type(normalizer, "NFC"))
+        return err_set(err, ST_UNSUPPORTED, "normalizer '%s', want none or NFC",
+                       js_get_text(normalizer, "type", "?"));
     static const char *const null[] = { "dropout", "continuing_subword_prefix",
                                         "end_of_word_suffix" };
     for (size_t i = 0; i < N_OF(null); i++) {
@@ -132,6 +142,10 @@ static enum st read_added(struct tok *t, const struct js *added, struct err *err
             if (js_get_bool(a, unknown[k], false))
                 return err_set(err, ST_UNSUPPORTED, "added token '%.60s' with %s", content,
                                unknown[k]);
+        if (t->nfc && js_get_bool(a, "normalized", false)) /* matched before NFC, not after it */
+            return err_set(err, ST_UNSUPPORTED,
+                           "added token '%.60s' with normalized, behind the normalizer NFC",
+                           content);
         bool special = js_get_bool(a, "special", false);
         st = vocab_add_whole(t, (uint64_t)id, special ? TOKEN_SPECIAL : TOKEN_ADDED, content, n,
                              err);
@@ -201,7 +215,8 @@ static enum st read_root(struct tok **out, const struct js *root, struct err *er
         return st;
     struct bytemap map;
     bytemap_init(&map);
-    struct tok *t = vocab_new(splitter, js_get_bool(model, "ignore_merges", false));
+    struct tok *t = vocab_new(splitter, js_get_bool(model, "ignore_merges", false),
+                              is_type(js_get(root, "normalizer"), "NFC"));
     st = read_vocab(t, js_get(model, "vocab"), &map, err);
     if (st == ST_OK)
         st = read_added(t, js_get(root, "added_tokens"), err);
@@ -261,7 +276,8 @@ static struct js *splitter_json(enum splitter s)
     } else {
         struct js *split = parsed("{\"type\":\"Split\",\"pattern\":{},\"behavior\":\"Isolated\","
                                   "\"invert\":false}");
-        js_put_text(js_get(split, "pattern"), "Regex", llama3_pattern);
+        js_put_text(js_get(split, "pattern"), "Regex",
+                    s == SPLIT_QWEN2 ? qwen2_pattern : llama3_pattern);
         js_push(list, split);
         js_push(list, parsed("{\"type\":\"ByteLevel\",\"add_prefix_space\":false,"
                              "\"trim_offsets\":true,\"use_regex\":false}"));
@@ -338,7 +354,10 @@ enum st tok_save(const struct tok *t, const char *path, struct err *err)
     js_put_text(root, "truncation", NULL);
     js_put_text(root, "padding", NULL);
     js_put(root, "added_tokens", added_json(t));
-    js_put_text(root, "normalizer", NULL);
+    if (t->nfc)
+        js_put(root, "normalizer", parsed("{\"type\":\"NFC\"}"));
+    else
+        js_put_text(root, "normalizer", NULL);
     js_put(root, "pre_tokenizer", splitter_json(t->splitter));
     js_put_text(root, "post_processor", NULL);
     js_put(root, "decoder",

@@ -406,7 +406,7 @@ enum st tok_trainer_finish(struct tok_trainer *tr, int vocab_size, struct tok **
         return err_set(err, ST_LIMIT,
                        "distinct words of %zu bytes, want under 4 GiB; train on less text",
                        tr->blob.n);
-    struct merger m = { .t = vocab_new(SPLIT_SMOLLM, false) };
+    struct merger m = { .t = vocab_new(SPLIT_SMOLLM, false, false) };
     enum st st = add_bytes(m.t, err);
     if (st == ST_OK) {
         grow_slots(&m);

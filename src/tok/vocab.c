@@ -7,12 +7,14 @@
 
 #include "base/mem.h"
 #include "tok/encoder.h"
+#include "tok/unicode.h"
 
-struct tok *vocab_new(enum splitter splitter, bool ignore_merges)
+struct tok *vocab_new(enum splitter splitter, bool ignore_merges, bool nfc)
 {
     struct tok *t = NEW(struct tok);
     t->splitter = splitter;
     t->ignore_merges = ignore_merges;
+    t->nfc = nfc;
     t->eod = -1;
     t->encoders = encoder_pool_new();
     return t;
@@ -203,6 +205,8 @@ void vocab_finish(struct tok *t)
         hasher_whole(h, t->merges.merge[i].left);
         hasher_whole(h, t->merges.merge[i].right);
     }
+    if (t->nfc) /* only then: other tokenizers keep the digest that token files name */
+        hasher_add(h, "NFC", 3);
     t->digest = hasher_digest(h);
     hasher_free(h);
 }
@@ -215,6 +219,28 @@ int tok_vocab_size(const struct tok *t)
 size_t tok_n_merges(const struct tok *t)
 {
     return t->merges.n;
+}
+
+bool tok_normalizes(const struct tok *t)
+{
+    return t->nfc;
+}
+
+enum st tok_check_bytes(const struct tok *t, struct err *err)
+{
+    if (!t->nfc)
+        return ST_OK;
+    return err_set(
+        err, ST_UNSUPPORTED,
+        "the tokenizer brings text to NFC first, so that its tokens do not always stand for "
+        "the bytes given, which bits per byte counts; take a copy of its tokenizer.json with "
+        "\"normalizer\": null (the same ids for text in NFC, and every byte kept)");
+}
+
+size_t tok_room(const struct tok *t, size_t n_bytes)
+{
+    assert(n_bytes < SIZE_MAX / NFC_GROWTH / sizeof(uint32_t));
+    return t->nfc ? NFC_GROWTH * n_bytes : n_bytes;
 }
 
 int64_t tok_eod(const struct tok *t)

@@ -43,6 +43,7 @@ struct tok {
     enum splitter splitter;
     bool lacks_bytes;   /* some byte has no token: it is left out of words, as elsewhere */
     bool ignore_merges; /* a word that is a token needs no merging (Llama 3) */
+    bool nfc;           /* text is brought to NFC before it is split (Qwen2) */
     struct strbuf blob;
     struct token *token; /* [vocab_size] */
     uint32_t vocab_size, cap;
@@ -58,7 +59,7 @@ struct tok {
     struct encoder_pool *encoders;
 };
 
-struct tok *vocab_new(enum splitter splitter, bool ignore_merges);
+struct tok *vocab_new(enum splitter splitter, bool ignore_merges, bool nfc);
 /* Errors: ST_FORMAT an id twice, ST_LIMIT beyond the maxima. kind: not TOKEN_ABSENT. */
 MUST_USE enum st vocab_add(struct tok *t, uint64_t id, enum token_kind kind, const void *bytes,
                            size_t n_bytes, struct err *err);

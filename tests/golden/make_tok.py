@@ -3,20 +3,24 @@
 usage: make_tok.py [--compare]      writes tests/golden/tok/, or says what differs from it
 
 hf.json       a byte-level BPE trained there on LICENSE and the texts below, saved there
-vectors.json  texts, and their ids by that vocabulary behind each splitter that mixlaw knows
+vectors.json  texts, and their ids by that vocabulary behind each splitter that mixlaw knows; others that NFC changes,
+              their NFC, and their ids behind that and Qwen2's splitter
+nfc.json      checksums of the NFC of every code point alone and beside marks, by blocks of 4096
 classes.json  runs of letters, numbers and spaces among all code points, by its pre-tokenizers
 """
 import json
 import os
 import random
 import sys
+import zlib
 
 import tokenizers
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tok")
 VOCAB = 700
 LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
 
 
 def splitters():
@@ -26,6 +30,7 @@ def splitters():
         "smollm": pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), gpt2]),
         "gpt2": gpt2,
         "llama3": pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(LLAMA3), "isolated"), bytes_only]),
+        "qwen2": pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(QWEN2), "isolated"), bytes_only]),
     }
 
 
@@ -46,6 +51,22 @@ def texts():
     return out + ["".join(rng.choice(parts) for _ in range(rng.randrange(2, 40))) for _ in range(150)]
 
 
+MARKS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0311\u0313\u0314\u0323\u0327\u0328\u0331\u0338\u0342\u0345\u0653\u093c\u09be\u102e\u3099\u1161\u11a8"
+
+
+def unnormal():
+    """Texts that NFC composes, takes apart, reorders, or (marks and letters after Unicode 9.0) leaves alone here."""
+    out = [
+        "", "e\u0301", "cafe\u0301 12", "\u0301", "\u0301a", "\n\u0301", "1\u0338", ">\u0338", "<|endoftext|>\u0338", "<|endoftext|>e\u0301", "e<|endoftext|>\u0301", "'\u212as", "I\u0307'll", "\u212b\u2126\u212a", "\u0958\u0959", "\ufb2c", "\U0001d160",
+        "\u1100\u1161\u11a8", "\u1100\u1161 \u11a8", "\uac00\u11a8", "\uac01\u11a8", "\u1100\uac00", "\u304b\u3099", "\uff76\uff9e", "\uf900\U0002f800", "\u0344", "\u0f73\u0f75", "\u0f71\u0f72\u0f74", "q\u0307\u0323", "d\u0307\u0323", "a\u0315\u0300\u05ae\u0300b",
+        "\u09c7\u09be", "\u0b47\u0300\u0b3e", "\u0dd9\u0dcf\u0dca", "\u1025\u102e", "\U00011131\U00011127", "\u0387\u037e\u2000\u2001", "\u2adc", "\u1e9b\u0323", "\u03b1\u0345\u0313\u0301", "\U00011935\U00011930", "\U000105d2\u0307\u0323", "a\u0898\u0301", "a\u1df6\u0323", "\U00010d24\u0334", "\U0001e130\u0323",
+        "e\u0301" * 60, "a" + "\u0301\u0323" * 40, "\u1100\u1161\u11a8" * 20, "\U0001d160" * 9,
+    ]
+    rng = random.Random(7)
+    parts = list(MARKS) + list("aeiouAEsdK'1 \n") + ["\u0e38", "\u05b0", "\u0334", "\u0345", "\u09c7", "\u1100", "\uac00", "\u212b", "\u0958", "\u4e2d", "\u00e9", "\u01d5", "\u1ed9", "\u03c9", "\u0415", "\u0627", "<|endoftext|>", "\U0001f642", "\u0316", "\u035c"]
+    return out + ["".join(rng.choice(parts) for _ in range(rng.randrange(2, 25))) for _ in range(90)]
+
+
 def trained():
     tok = Tokenizer(models.BPE())
     tok.pre_tokenizer = splitters()["smollm"]
@@ -60,8 +81,11 @@ def vectors(tok):
         tok.pre_tokenizer = splitter
         tok.encode_special_tokens = True  # their spellings are ordinary text
         out["ids"][name] = [tok.encode(t).ids for t in texts()]
-    tok.pre_tokenizer = splitters()["smollm"]
+    tok.normalizer, tok.pre_tokenizer = normalizers.NFC(), splitters()["qwen2"]
+    out["nfc"] = {"texts": unnormal(), "normal": [tok.normalizer.normalize_str(t) for t in unnormal()], "ids": [tok.encode(t).ids for t in unnormal()]}
     tok.encode_special_tokens = False
+    out["nfc"]["special"] = [tok.encode(t).ids for t in unnormal()]
+    tok.normalizer, tok.pre_tokenizer = None, splitters()["smollm"]
     out["special"] = [tok.encode(t).ids for t in texts()]
     return out
 
@@ -90,6 +114,24 @@ def classes():
     return runs
 
 
+def contexts(c):
+    """Code point c beside marks of the lowest and highest class, and, where letters with compositions are, before all of MARKS."""
+    s = chr(c)
+    marks = MARKS if c < 0x3200 or 0x10000 <= c < 0x12000 else "\u11a8"
+    return "\n".join([s, "a" + s + "\u0334", "a\u0345" + s] + [s + m for m in marks])
+
+
+def nfc():
+    normal, blocks = normalizers.NFC().normalize_str, []
+    for first in range(0, 0x110000, 0x1000):
+        crc = 0
+        for c in range(first, first + 0x1000):
+            if not 0xD800 <= c < 0xE000:
+                crc = zlib.crc32(normal(contexts(c)).encode(), crc)
+        blocks.append(crc)
+    return {"marks": MARKS, "blocks": blocks}
+
+
 def write(name, text, compare):
     path = os.path.join(OUT, name)
     if not compare:
@@ -107,6 +149,7 @@ def main():
     tok = trained()
     bad = write("hf.json", tok.to_str() + "\n", compare)
     bad += write("vectors.json", json.dumps(vectors(tok), separators=(",", ":")) + "\n", compare)
+    bad += write("nfc.json", json.dumps(nfc(), separators=(",", ":")) + "\n", compare)
     bad += write("classes.json", json.dumps(classes(), separators=(",", ":")) + "\n", compare)
     sys.exit(bad > 0)
 

@@ -21,15 +21,17 @@ static struct tok *load(const char *path)
     return t;
 }
 
-/* hf.json with another pre_tokenizer, saved in the scratch folder. */
-static char *with_splitter(const char *json, bool ignore_merges)
+/* hf.json with another pre_tokenizer and normalizer, saved in the scratch folder. */
+static char *with_parts(const char *json, const char *normalizer, bool ignore_merges)
 {
-    struct js *v, *pre;
+    struct js *v, *pre, *norm;
     struct err err = { "" };
     char *path = path_join(check_dir(), "splitter.json");
     enum st st = js_read_file(&v, hf_json, &err);
     if (st == ST_OK && js_parse(&pre, json, strlen(json), &err) == ST_OK)
         js_put(v, "pre_tokenizer", pre);
+    if (st == ST_OK && js_parse(&norm, normalizer, strlen(normalizer), &err) == ST_OK)
+        js_put(v, "normalizer", norm);
     js_put_bool(js_get(v, "model"), "ignore_merges", ignore_merges);
     if (st == ST_OK)
         st = js_write_file(v, path, &err);
@@ -48,15 +50,24 @@ static const char llama3[] =
     "?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+\"},"
     "\"behavior\":\"Isolated\",\"invert\":false}," BYTE_LEVEL("false") "]}";
 
-static void check_ids(const struct tok *t, const struct js *texts, const struct js *want,
-                      const char *what, bool special)
+static const char qwen2[] =
+    "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":"
+    "\"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}| "
+    "?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+\"},"
+    "\"behavior\":\"Isolated\",\"invert\":false}," BYTE_LEVEL("false") "]}";
+static const char nfc[] = "{\"type\":\"NFC\"}";
+
+/* Texts become the wanted ids, and those the texts of `back`. */
+static void check_ids(const struct tok *t, const struct js *texts, const struct js *back_texts,
+                      const struct js *want, const char *what, bool special)
 {
-    CHECK(js_len(texts) > 200 && js_len(texts) == js_len(want), "%zu texts", js_len(texts));
+    CHECK(js_len(texts) > 120 && js_len(texts) == js_len(want), "%zu texts", js_len(texts));
     for (size_t i = 0; i < js_len(texts); i++) {
-        size_t n_bytes;
+        size_t n_bytes, n_back;
         const char *text = js_as_text(js_at(texts, i), &n_bytes);
+        const char *back_text = js_as_text(js_at(back_texts, i), &n_back);
         const struct js *ids = js_at(want, i);
-        uint32_t *got = NEW_ARRAY(uint32_t, n_bytes + 1);
+        uint32_t *got = NEW_ARRAY(uint32_t, tok_room(t, n_bytes) + 1);
         size_t n =
             special ? tok_encode_special(t, text, n_bytes, got) : tok_encode(t, text, n_bytes, got);
         bool same = n == js_len(ids);
@@ -66,7 +77,7 @@ static void check_ids(const struct tok *t, const struct js *texts, const struct 
         struct strbuf back = { 0 };
         tok_decode(t, got, n, &back);
         if (!special)
-            CHECK(back.n == n_bytes && memcmp(back.s ? back.s : "", text, n_bytes) == 0,
+            CHECK(back.n == n_back && memcmp(back.s ? back.s : "", back_text, n_back) == 0,
                   "%s: text %zu came back as '%.60s'", what, i, back.s ? back.s : "");
         str_release(&back);
         free(got);
@@ -82,18 +93,18 @@ static void test_ids_as_hugging_face(void)
     const struct js *texts = js_get(v, "texts"), *ids = js_get(v, "ids");
     struct tok *t = load(hf_json);
     NEED(t, "not loaded");
-    check_ids(t, texts, js_get(ids, "smollm"), "smollm", false);
-    check_ids(t, texts, js_get(ids, "smollm"), "smollm, words seen before", false);
-    check_ids(t, texts, js_get(v, "special"), "special", true);
+    check_ids(t, texts, texts, js_get(ids, "smollm"), "smollm", false);
+    check_ids(t, texts, texts, js_get(ids, "smollm"), "smollm, words seen before", false);
+    check_ids(t, texts, texts, js_get(v, "special"), "special", true);
     tok_free(t);
     static const struct {
         const char *name, *json;
-    } row[] = { { "gpt2", gpt2 }, { "llama3", llama3 } };
+    } row[] = { { "gpt2", gpt2 }, { "llama3", llama3 }, { "qwen2", qwen2 } };
     for (size_t i = 0; i < N_OF(row); i++) {
-        char *path = with_splitter(row[i].json, false);
+        char *path = with_parts(row[i].json, "null", false);
         t = load(path);
         NEED(t, "%s not loaded", row[i].name);
-        check_ids(t, texts, js_get(ids, row[i].name), row[i].name, false);
+        check_ids(t, texts, texts, js_get(ids, row[i].name), row[i].name, false);
         CHECK(tok_save(t, path, &err) == ST_OK, "%s", err.msg);
         struct tok *again = load(path);
         NEED(again, "%s not loaded again", row[i].name);
@@ -103,6 +114,106 @@ static void test_ids_as_hugging_face(void)
         tok_free(t);
         free(path);
     }
+    js_free(v);
+}
+
+/* Behind NFC: Hugging Face's ids, the text in NFC comes back, and a saved tokenizer still does so. */
+static void test_nfc_as_hugging_face(void)
+{
+    struct js *v;
+    struct err err = { "" };
+    NEED(js_read_file(&v, "tests/golden/tok/vectors.json", &err) == ST_OK, "%s", err.msg);
+    const struct js *part = js_get(v, "nfc"), *texts = js_get(part, "texts"),
+                    *normal = js_get(part, "normal");
+    char *path = with_parts(qwen2, nfc, false), *plain_path;
+    struct tok *t = load(path), *again, *plain;
+    NEED(t, "not loaded");
+    CHECK(tok_normalizes(t) && tok_room(t, 8) == 24, "does not normalize");
+    check_ids(t, texts, normal, js_get(part, "ids"), "nfc", false);
+    check_ids(t, texts, normal, js_get(part, "special"), "nfc, special", true);
+    CHECK(tok_save(t, path, &err) == ST_OK, "%s", err.msg);
+    NEED((again = load(path)), "not loaded again");
+    CHECK(digest_cmp(tok_digest(t), tok_digest(again)) == 0, "saving changed it");
+    plain_path = with_parts(qwen2, "null", false);
+    NEED((plain = load(plain_path)), "not loaded");
+    CHECK(!tok_normalizes(plain) && tok_room(plain, 8) == 8, "normalizes");
+    CHECK(digest_cmp(tok_digest(t), tok_digest(plain)) != 0, "the same digest without NFC");
+    tok_free(plain);
+    tok_free(again);
+    tok_free(t);
+    free(plain_path);
+    free(path);
+    js_free(v);
+}
+
+static size_t put_utf8(uint8_t *b, uint32_t c)
+{
+    static const uint8_t lead[] = { 0, 0, 0xC0, 0xE0, 0xF0 };
+    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    b[0] = (uint8_t)c;
+    for (size_t k = n; n > 1 && k-- > 0;)
+        b[k] = (uint8_t)(k ? 0x80 | (c >> 6 * (n - 1 - k) & 63) : lead[n] | c >> 6 * (n - 1));
+    return n;
+}
+
+static uint32_t crc32_of(uint32_t crc, const uint8_t *p, size_t n)
+{
+    crc = ~crc;
+    for (size_t i = 0; i < n; i++) {
+        crc ^= p[i];
+        for (int k = 0; k < 8; k++)
+            crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
+    }
+    return ~crc;
+}
+
+/* Code point c as the script that made nfc.json puts it beside marks. */
+static void add_contexts(struct strbuf *text, uint32_t c, const char *marks)
+{
+    uint8_t one[4];
+    size_t n = put_utf8(one, c);
+    bool letters = c < 0x3200 || (c >= 0x10000 && c < 0x12000);
+    str_add(text, one, n);
+    str_adds(text, "\na");
+    str_add(text, one, n);
+    str_adds(text, "\xCC\xB4\na\xCD\x85");
+    str_add(text, one, n);
+    for (const char *p = letters ? marks : "\xE1\x86\xA8"; *p;) {
+        size_t n_mark = (*p & 0xE0) == 0xC0 ? 2 : 3;
+        str_addc(text, '\n');
+        str_add(text, one, n);
+        str_add(text, p, n_mark);
+        p += n_mark;
+    }
+}
+
+/* Every code point, alone and beside marks, as Hugging Face normalizes it. */
+static void test_nfc_of_all_characters(void)
+{
+    struct js *v;
+    struct err err = { "" };
+    struct nfc scratch = { 0 };
+    struct strbuf text = { 0 };
+    NEED(js_read_file(&v, "tests/golden/tok/nfc.json", &err) == ST_OK, "%s", err.msg);
+    const char *marks = js_get_text(v, "marks", "");
+    const struct js *blocks = js_get(v, "blocks");
+    CHECK(js_len(blocks) == 0x110 && strlen(marks) > 50, "%zu blocks", js_len(blocks));
+    for (uint32_t block = 0; block < 0x110; block++) {
+        uint32_t crc = 0;
+        for (uint32_t c = block << 12; c < (block + 1) << 12; c++) {
+            if (c >= 0xD800 && c < 0xE000)
+                continue;
+            str_clear(&text);
+            add_contexts(&text, c, marks);
+            size_t n = text.n;
+            const uint8_t *normal = nfc_text(&scratch, (const uint8_t *)text.s, &n);
+            crc = crc32_of(crc, normal, n);
+        }
+        CHECK(crc == (uint32_t)js_as_whole(js_at(blocks, block), -1), "from U+%04X on: other NFC",
+              block << 12);
+    }
+    str_release(&text);
+    nfc_release(&scratch);
     js_free(v);
 }
 
@@ -128,11 +239,8 @@ static void test_classes(void)
         }
     }
     for (uint32_t c = 0; c < 0x110000; c++) {
-        uint8_t b[4] = { (uint8_t)c };
-        size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4, used;
-        static const uint8_t lead[] = { 0, 0, 0xC0, 0xE0, 0xF0 };
-        for (size_t k = n; n > 1 && k-- > 0;)
-            b[k] = (uint8_t)(k ? 0x80 | (c >> 6 * (n - 1 - k) & 63) : lead[n] | c >> 6 * (n - 1));
+        uint8_t b[4];
+        size_t n = put_utf8(b, c), used;
         if (c >= 0xD800 && c < 0xE000)
             continue;
         enum char_class got = class_at(b, b + n, &used);
@@ -335,7 +443,12 @@ static void test_refuses(void)
         { { "model", "merges" }, "[\"a qqqq\"]", ST_FORMAT, "'qqqq' is not in the vocabulary" },
         { { "model", "merges" }, "[\"q q\"]", ST_FORMAT, "its product is not in" },
         { { "model" }, NULL, ST_FORMAT, "no member 'model'" },
-        { { "normalizer" }, "{\"type\":\"NFC\"}", ST_UNSUPPORTED, "normalizer 'NFC'" },
+        { { "normalizer" }, "{\"type\":\"NFC\"}", ST_OK, "" },
+        { { "normalizer" }, "{\"type\":\"NFKC\"}", ST_UNSUPPORTED, "normalizer 'NFKC'" },
+        { { "normalizer" },
+          "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"}]}",
+          ST_UNSUPPORTED,
+          "normalizer 'Sequence'" },
         { { "pre_tokenizer" }, NULL, ST_UNSUPPORTED, "pre_tokenizer" },
         { { "pre_tokenizer" }, "{\"type\":\"Metaspace\"}", ST_UNSUPPORTED, "Metaspace" },
         { { "pre_tokenizer" },
@@ -447,18 +560,25 @@ static void test_to_gguf(void)
     static const char smollm[] = "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\","
                                  "\"individual_digits\":true}," BYTE_LEVEL("true") "]}";
     static const struct {
-        const char *json, *pre;
+        const char *json, *pre, *normalizer;
         bool ignore_merges;
-    } row[] = { { gpt2, "gpt-2", false },      { smollm, "smollm", false },
-                { llama3, "llama-bpe", true }, { llama3, NULL, false },
-                { gpt2, NULL, true },          { smollm, NULL, true } };
+    } row[] = { { gpt2, "gpt-2", "null", false },
+                { smollm, "smollm", "null", false },
+                { llama3, "llama-bpe", "null", true },
+                { llama3, NULL, "null", false },
+                { gpt2, NULL, "null", true },
+                { smollm, NULL, "null", true },
+                { qwen2, "qwen2", "null", false },
+                { qwen2, "qwen2", nfc, false },
+                { qwen2, NULL, nfc, true },
+                { gpt2, "gpt-2", nfc, false } };
     char *file = path_join(check_dir(), "tok.gguf");
     for (size_t i = 0; i < N_OF(row); i++) {
         struct err err = { "" };
         struct gguf_writer *w = gguf_writer_new();
         struct gguf *g;
         struct tok *back = NULL;
-        char *json = with_splitter(row[i].json, row[i].ignore_merges);
+        char *json = with_parts(row[i].json, row[i].normalizer, row[i].ignore_merges);
         struct tok *t = load(json);
         NEED(t, "row %zu", i);
         enum st st = tok_to_gguf(t, w, tok_vocab_size(t), &err);
@@ -485,6 +605,8 @@ static void test_to_gguf(void)
 
 static const struct check_test tests[] = {
     TEST(test_ids_as_hugging_face),
+    TEST(test_nfc_as_hugging_face),
+    TEST(test_nfc_of_all_characters),
     TEST(test_classes),
     TEST(test_trainer_as_hugging_face),
     TEST(test_trainer_limits),
