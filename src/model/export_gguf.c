@@ -85,6 +85,25 @@ static char *tokenizer_file(const struct export_conf *e)
     return NULL;
 }
 
+/* What ends generation besides the end `main`, where llama.cpp does not know it by its spelling. */
+static void put_other_ends(struct gguf_writer *w, const struct hf_marks *m, const struct tok *t,
+                           int64_t main)
+{
+    static const char *const key[] = { "tokenizer.ggml.eot_token_id",
+                                       "tokenizer.ggml.eom_token_id" };
+    size_t n = 0;
+    for (int i = 0; i < m->n_stop_id; i++) {
+        int64_t id = m->stop_id[i];
+        if (id == main || id == tok_eod(t) || id == tok_id(t, "<|im_end|>"))
+            continue;
+        if (n < N_OF(key))
+            gguf_put_u32(w, key[n++], (uint32_t)id);
+        else
+            log_warn("a GGUF file names three ends of generation at most: token %lld is left out",
+                     (long long)id);
+    }
+}
+
 /* Without add_bos_token llama.cpp would decide by the pre-tokenizer's name. */
 static enum st put_folder_marks(struct gguf_writer *w, const struct export_conf *e,
                                 const struct tok *t, struct err *err)
@@ -102,6 +121,7 @@ static enum st put_folder_marks(struct gguf_writer *w, const struct export_conf 
             gguf_put_u32(w, "tokenizer.ggml.bos_token_id", (uint32_t)begin);
         if (end >= 0)
             gguf_put_u32(w, "tokenizer.ggml.eos_token_id", (uint32_t)end);
+        put_other_ends(w, &m, t, end);
         gguf_put_bool(w, "tokenizer.ggml.add_bos_token", begin >= 0 && adds);
         if (m.chat)
             gguf_put_text(w, "tokenizer.chat_template", m.chat);
@@ -134,6 +154,9 @@ static enum st put_tokenizer(struct gguf_writer *w, const struct export_conf *e,
                      e->w->conf.vocab_size);
     if (st == ST_OK)
         st = tok_to_gguf(t, w, e->w->conf.vocab_size, err);
+    if (st == ST_OK && tok_normalizes(t))
+        log_warn("the tokenizer brings text to NFC, which llama.cpp does not: text that is not in "
+                 "NFC gets other tokens there");
     if (st == ST_OK)
         st = put_folder_marks(w, e, t, err);
     tok_free(t);

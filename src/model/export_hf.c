@@ -194,13 +194,33 @@ static void put_id(struct js *o, const char *key, uint64_t id)
         js_put_text(o, key, NULL);
 }
 
+/* One id, or a list where the file names more ends of generation. */
+static void put_ends(struct js *o, const struct gguf *g)
+{
+    static const char *const key[] = { "tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
+                                       "tokenizer.ggml.eom_token_id" };
+    struct js *list = js_array();
+    uint64_t eos = gguf_whole(g, key[0], UINT64_MAX);
+    for (size_t i = 0; i < N_OF(key); i++) {
+        uint64_t id = gguf_whole(g, key[i], UINT64_MAX);
+        if (id <= INT32_MAX && (i == 0 || id != eos))
+            js_push_whole(list, (int64_t)id);
+    }
+    if (js_len(list) > 1) {
+        js_put(o, "eos_token_id", list);
+        return;
+    }
+    put_id(o, "eos_token_id", (uint64_t)js_as_whole(js_at(list, 0), -1));
+    js_free(list);
+}
+
 /* Which ids begin and end a text: transformers would assume 1 and 2. */
 static enum st put_marks(struct js *o, const struct export_conf *c, struct err *err)
 {
     static const char *const key[] = { "bos_token_id", "eos_token_id" };
     if (c->w->gguf) {
         put_id(o, key[0], gguf_whole(c->w->gguf, "tokenizer.ggml.bos_token_id", UINT64_MAX));
-        put_id(o, key[1], gguf_whole(c->w->gguf, "tokenizer.ggml.eos_token_id", UINT64_MAX));
+        put_ends(o, c->w->gguf);
         return ST_OK;
     }
     struct js *was = NULL;

@@ -214,9 +214,9 @@ static bool may_be_joined(int32_t c)
  * so this counts instead of comparing. */
 static void sort_marks(struct nfc *s, int32_t *c, size_t n)
 {
-    size_t at[256] = { 0 }, sum = 0;
     if (n < 2)
         return;
+    size_t at[256] = { 0 }, sum = 0;
     if (s->sorted_cap < n) {
         s->sorted_cap = 2 * n;
         s->sorted = xrealloc(s->sorted, s->sorted_cap, sizeof *s->sorted);

@@ -29,6 +29,22 @@ done
     fail "q8_0 holds $("$MIXLAW" model inspect "$out/q8.gguf" --json)"
 "$MIXLAW" model inspect "$out/bf16" --json | grep -q '"types":{"BF16":20}' || fail "bf16: $("$MIXLAW" model inspect "$out/bf16" --json)"
 
+# A tokenizer that normalizes keeps doing so on the way to GGUF and back; nothing is counted in its bytes.
+cp -r "$out/hf" "$out/nfc"
+sed -i 's/"normalizer": *null/"normalizer": {"type": "NFC"}/' "$out/nfc/tokenizer.json"
+convert "$out/nfc" --to gguf-f32 "$out/nfc.gguf" || fail "nfc: $(cat "$out/err")"
+grep -q "NFC, which llama.cpp does not" "$out/err" || fail "nothing said about NFC: $(cat "$out/err")"
+convert "$out/nfc.gguf" --to hf "$out/nfc-back" || fail "nfc back: $(cat "$out/err")"
+cmp <(tr -d ' \n' <"$out/nfc/tokenizer.json") <(tr -d ' \n' <"$out/nfc-back/tokenizer.json") || fail "nfc: another tokenizer came back"
+printf '{"id":"1","text":"The sea"}\n' >"$out/docs.jsonl"
+for tokenizer in "$out/nfc/tokenizer.json" "$out/nfc.gguf"; do
+    status=0
+    "$MIXLAW" tokenize encode --quiet --tokenizer "$tokenizer" --out "$out/tokens" "$out/docs.jsonl" 2>"$out/err" || status=$?
+    [ $status != 0 ] && grep -q "text to NFC first" "$out/err" || fail "$tokenizer: exit $status, $(cat "$out/err")"
+done
+"$MIXLAW" tokenize encode --quiet --tokenizer "$out/hf/tokenizer.json" --out "$out/tokens" "$out/docs.jsonl" >/dev/null ||
+    fail "without NFC: exit $?"
+
 status=0
 convert $tiny --to gguf-q9 "$out/x" || status=$?
 [ $status = 2 ] || fail "an unknown format: exit $status"

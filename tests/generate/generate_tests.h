@@ -24,6 +24,8 @@ void test_bad_models(void);
 void test_marks(void);
 void test_template_file(void);
 void test_first_token(void);
+void test_stop_ids(void);
+void test_stops_at_any(void);
 /* Sampling. */
 void test_sampling(void);
 /* Requests. */

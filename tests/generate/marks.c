@@ -99,6 +99,133 @@ static char *tiny_folder(const char *name, const char *const text[N_OF(file)])
     return dir;
 }
 
+static void put_text(const char *dir, const char *name, const char *text)
+{
+    struct err err = { "" };
+    char *path = path_join(dir, name);
+    remove(path);
+    if (text)
+        CHECK(file_write(path, text, strlen(text), &err) == ST_OK, "%s", err.msg);
+    free(path);
+}
+
+/* eos_token_id: one, a list or none, of generation_config.json before config.json. */
+void test_stop_ids(void)
+{
+    static const struct {
+        const char *generation, *config;
+        int n, id[3];
+        const char *problem;
+    } row[] = {
+        { NULL, NULL, 0, { 0 }, NULL },
+        { NULL, "{\"eos_token_id\":5}", 1, { 5 }, NULL },
+        { "{}", "{\"eos_token_id\":[5,6]}", 2, { 5, 6 }, NULL },
+        { "{\"eos_token_id\":[151645,151643]}",
+          "{\"eos_token_id\":5}",
+          2,
+          { 151645, 151643 },
+          NULL },
+        { "{\"eos_token_id\":0}", "{\"eos_token_id\":5}", 1, { 0 }, NULL },
+        { "{\"eos_token_id\":null}", "{\"eos_token_id\":null}", 0, { 0 }, NULL },
+        { "{\"eos_token_id\":\"x\"}", NULL, 0, { 0 }, "generation_config.json': eos_token_id" },
+        { "{\"eos_token_id\":[1,-1]}", NULL, 0, { 0 }, "want a token's id or a list" },
+        { NULL, "{\"eos_token_id\":[1,[2]]}", 0, { 0 }, "/config.json': eos_token_id" },
+        { "{\"eos_token_id\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}",
+          NULL,
+          0,
+          { 0 },
+          "more than 32" },
+    };
+    char *dir = path_join(check_dir(), "stops");
+    struct err err = { "" };
+    NEED(dir_make(dir, &err) == ST_OK, "%s", err.msg);
+    for (size_t i = 0; i < N_OF(row); i++) {
+        struct hf_marks m;
+        put_text(dir, "generation_config.json", row[i].generation);
+        put_text(dir, "config.json", row[i].config);
+        enum st st = hf_marks_read(&m, dir, &err);
+        if (row[i].problem) {
+            CHECK(st < 0 && strstr(err.msg, row[i].problem), "row %zu: %d, %s", i, (int)st,
+                  err.msg);
+        } else {
+            CHECK(st == ST_OK && m.n_stop_id == row[i].n, "row %zu: %d ids, %s", i, m.n_stop_id,
+                  err.msg);
+            for (int k = 0; k < row[i].n; k++)
+                CHECK(m.stop_id[k] == (uint32_t)row[i].id[k], "row %zu: id %d is %u", i, k,
+                      m.stop_id[k]);
+        }
+        hf_marks_release(&m);
+    }
+    free(dir);
+}
+
+static const char SEA[] = "The sea";
+
+/* The greedy continuation of SEA begins with this token. */
+static uint32_t first_token(const char *model)
+{
+    struct gen *g;
+    struct err err = { "" };
+    struct gen_conf conf = { .n_threads = 1 };
+    uint32_t id[8], best = 0;
+    enum st st = gen_open(&g, model, &conf, &err);
+    CHECK(st == ST_OK, "%s", err.msg);
+    if (st < 0)
+        return 0;
+    size_t n = tok_encode(gen_tok(g), SEA, strlen(SEA), id), vocab = (size_t)gen_vocab_size(g);
+    float *logits = xaligned(n * vocab * sizeof *logits);
+    CHECK(gen_logits(g, id, (int)n, logits, &err) == ST_OK, "%s", err.msg);
+    const float *last = logits + (n - 1) * vocab;
+    for (uint32_t i = 1; i < vocab; i++)
+        best = last[i] > last[best] ? i : best;
+    free(logits);
+    gen_close(g);
+    return best;
+}
+
+static void check_ends(const char *model, enum gen_finish want)
+{
+    struct gen *g;
+    struct gen_result r;
+    struct err err = { "" };
+    struct gen_conf conf = { .n_threads = 1 };
+    struct gen_request q = { .raw = SEA, .sampling = { .top_p = 1, .max_tok = 1 } };
+    NEED(gen_open(&g, model, &conf, &err) == ST_OK, "%s", err.msg);
+    gen_submit(g, &q);
+    NEED(gen_next(g, &r, &err) == ST_OK, "%s", err.msg);
+    CHECK(r.finish == want && (r.n_bytes == 0) == (want == GEN_STOP), "%s: finish %d, text '%s'",
+          model, (int)r.finish, r.text);
+    gen_close(g);
+}
+
+/* A folder's second end of generation ends it, and still does after the way to GGUF and back. */
+void test_stops_at_any(void)
+{
+    static const char *const none[N_OF(file)] = { NULL };
+    struct weights *w;
+    struct err err = { "" };
+    char *dir = tiny_folder("stops_at_any", none), *gguf = path_join(check_dir(), "stops.gguf"),
+         *back = path_join(check_dir(), "stops_back");
+    check_ends(dir, GEN_LENGTH);
+    char *list = xasprintf("{\"eos_token_id\":[2,%u]}", first_token(dir));
+    put_text(dir, "generation_config.json", list);
+    check_ends(dir, GEN_STOP);
+    NEED(weights_open(&w, dir, &err) == ST_OK, "%s", err.msg);
+    struct export_conf c = { w, dir, NULL, GGUF_F32 };
+    NEED(export_gguf(&c, gguf, &err) == ST_OK, "%s", err.msg);
+    weights_close(w);
+    check_ends(gguf, GEN_STOP);
+    NEED(weights_open(&w, gguf, &err) == ST_OK, "%s", err.msg);
+    c = (struct export_conf){ w, gguf, NULL, GGUF_F32 };
+    NEED(export_hf(&c, back, &err) == ST_OK, "%s", err.msg);
+    weights_close(w);
+    check_ends(back, GEN_STOP);
+    free(list);
+    free(dir);
+    free(gguf);
+    free(back);
+}
+
 /* Newer folders have their template in a file of its own. */
 void test_template_file(void)
 {

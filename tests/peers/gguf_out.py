@@ -2,8 +2,8 @@
 
 usage: gguf_out.py MIXLAW TEST_GENERATE
 
-Small random models of the family are made here as Hugging Face folders with the tokenizer of tests/golden/gguf/tiny.gguf,
-converted to every type, and asked for the next token after each of 24 tokens. llama.cpp rounds activations to the weights'
+Small random models of the family are made here as Hugging Face folders with the tokenizer of tests/golden/gguf/tiny.gguf
+(Qwen2s with its splitter and NFC), converted to every type, and asked for the next token after each of 24 tokens. llama.cpp rounds activations to the weights'
 type, and keeps keys and values as F16, so files of 16 and 8 bits are bounded loosely, and their weights are compared exactly through the gguf package.
 """
 import json
@@ -27,8 +27,17 @@ CASES = {  # model_type, settings, biases, types: file and the most mean KL in n
     "llama3": ("llama", dict(tie_word_embeddings=True, rope_parameters=LLAMA3), "", {"gguf-f32": 2e-5}),
     "bias": ("llama", dict(tie_word_embeddings=True, attention_bias=True, head_dim=24), "qkvo", {"gguf-f32": 2e-5}),
     "qwen2": ("qwen2", dict(tie_word_embeddings=False, rope_theta=1e6), "qkv", {"gguf-f32": 2e-5, "gguf-q8_0": 5e-3}),
+    "qwen2-tied": ("qwen2", dict(tie_word_embeddings=True, rope_theta=1e6), "qkv", {"gguf-f32": 2e-5, "gguf-f16": 1e-4}),
     "mistral": ("mistral", dict(tie_word_embeddings=False, sliding_window=32), "", {"gguf-f32": 2e-5}),
 }
+QWEN2 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+
+def as_qwen2(tokenizer):
+    """The same vocabulary behind Qwen2's normalizer and pre-tokenizer."""
+    split = {"type": "Split", "pattern": {"Regex": QWEN2}, "behavior": "Isolated", "invert": False}
+    bytes_only = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
+    return {**tokenizer, "normalizer": {"type": "NFC"}, "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, bytes_only]}}
 
 
 def make(folder, model_type, settings, biases):
@@ -116,7 +125,8 @@ def main(mixlaw, test_generate):
         run("tests/golden/gguf/tiny.gguf", "--to", "hf", tmp / "tiny")
         for name, (model_type, settings, biases, types) in CASES.items():
             make(tmp / name, model_type, settings, biases)
-            (tmp / name / "tokenizer.json").write_bytes((tmp / "tiny/tokenizer.json").read_bytes())
+            tokenizer = json.loads((tmp / "tiny/tokenizer.json").read_text())
+            (tmp / name / "tokenizer.json").write_text(json.dumps(as_qwen2(tokenizer) if model_type == "qwen2" else tokenizer))
             mine = ours(test_generate, tmp / name, tmp)
             for kind, bound in types.items():
                 file = tmp / f"{name}-{kind}.gguf"

@@ -1,18 +1,20 @@
-/* tests/tok/main.c - the tok folder's tests. Recorded vectors: tests/golden/make_tok.py. */
-#include "check.h"
-
+/*
+ * tests/tok/main.c - the tok folder's tests. Recorded vectors: tests/golden/make_tok.py.
+ *
+ * Besides, for comparisons with other programs:  test_tok ids TOKENIZER DOCS.jsonl
+ * prints each document's ids as an array, one a line; token files refuse tokenizers that normalize.
+ */
 #include "base/gguf.h"
 #include "base/gguf_write.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/rng.h"
-#include "tok/tok.h"
 #include "tok/unicode.h"
+#include "tok_tests.h"
 
 static const char hf_json[] = "tests/golden/tok/hf.json";
 
-static struct tok *load(const char *path)
+struct tok *load_tok(const char *path)
 {
     struct tok *t = NULL;
     struct err err = { "" };
@@ -21,8 +23,7 @@ static struct tok *load(const char *path)
     return t;
 }
 
-/* hf.json with another pre_tokenizer and normalizer, saved in the scratch folder. */
-static char *with_parts(const char *json, const char *normalizer, bool ignore_merges)
+char *with_parts(const char *json, const char *normalizer, bool ignore_merges)
 {
     struct js *v, *pre, *norm;
     struct err err = { "" };
@@ -50,16 +51,15 @@ static const char llama3[] =
     "?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+\"},"
     "\"behavior\":\"Isolated\",\"invert\":false}," BYTE_LEVEL("false") "]}";
 
-static const char qwen2[] =
+const char qwen2_json[] =
     "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":"
     "\"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}| "
     "?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+\"},"
     "\"behavior\":\"Isolated\",\"invert\":false}," BYTE_LEVEL("false") "]}";
-static const char nfc[] = "{\"type\":\"NFC\"}";
+const char nfc_json[] = "{\"type\":\"NFC\"}";
 
-/* Texts become the wanted ids, and those the texts of `back`. */
-static void check_ids(const struct tok *t, const struct js *texts, const struct js *back_texts,
-                      const struct js *want, const char *what, bool special)
+void check_ids(const struct tok *t, const struct js *texts, const struct js *back_texts,
+               const struct js *want, const char *what, bool special)
 {
     CHECK(js_len(texts) > 120 && js_len(texts) == js_len(want), "%zu texts", js_len(texts));
     for (size_t i = 0; i < js_len(texts); i++) {
@@ -91,7 +91,7 @@ static void test_ids_as_hugging_face(void)
     struct err err = { "" };
     NEED(js_read_file(&v, "tests/golden/tok/vectors.json", &err) == ST_OK, "%s", err.msg);
     const struct js *texts = js_get(v, "texts"), *ids = js_get(v, "ids");
-    struct tok *t = load(hf_json);
+    struct tok *t = load_tok(hf_json);
     NEED(t, "not loaded");
     check_ids(t, texts, texts, js_get(ids, "smollm"), "smollm", false);
     check_ids(t, texts, texts, js_get(ids, "smollm"), "smollm, words seen before", false);
@@ -99,14 +99,14 @@ static void test_ids_as_hugging_face(void)
     tok_free(t);
     static const struct {
         const char *name, *json;
-    } row[] = { { "gpt2", gpt2 }, { "llama3", llama3 }, { "qwen2", qwen2 } };
+    } row[] = { { "gpt2", gpt2 }, { "llama3", llama3 }, { "qwen2", qwen2_json } };
     for (size_t i = 0; i < N_OF(row); i++) {
         char *path = with_parts(row[i].json, "null", false);
-        t = load(path);
+        t = load_tok(path);
         NEED(t, "%s not loaded", row[i].name);
         check_ids(t, texts, texts, js_get(ids, row[i].name), row[i].name, false);
         CHECK(tok_save(t, path, &err) == ST_OK, "%s", err.msg);
-        struct tok *again = load(path);
+        struct tok *again = load_tok(path);
         NEED(again, "%s not loaded again", row[i].name);
         CHECK(digest_cmp(tok_digest(t), tok_digest(again)) == 0, "%s: saving changed it",
               row[i].name);
@@ -117,36 +117,7 @@ static void test_ids_as_hugging_face(void)
     js_free(v);
 }
 
-/* Behind NFC: Hugging Face's ids, the text in NFC comes back, and a saved tokenizer still does so. */
-static void test_nfc_as_hugging_face(void)
-{
-    struct js *v;
-    struct err err = { "" };
-    NEED(js_read_file(&v, "tests/golden/tok/vectors.json", &err) == ST_OK, "%s", err.msg);
-    const struct js *part = js_get(v, "nfc"), *texts = js_get(part, "texts"),
-                    *normal = js_get(part, "normal");
-    char *path = with_parts(qwen2, nfc, false), *plain_path;
-    struct tok *t = load(path), *again, *plain;
-    NEED(t, "not loaded");
-    CHECK(tok_normalizes(t) && tok_room(t, 8) == 24, "does not normalize");
-    check_ids(t, texts, normal, js_get(part, "ids"), "nfc", false);
-    check_ids(t, texts, normal, js_get(part, "special"), "nfc, special", true);
-    CHECK(tok_save(t, path, &err) == ST_OK, "%s", err.msg);
-    NEED((again = load(path)), "not loaded again");
-    CHECK(digest_cmp(tok_digest(t), tok_digest(again)) == 0, "saving changed it");
-    plain_path = with_parts(qwen2, "null", false);
-    NEED((plain = load(plain_path)), "not loaded");
-    CHECK(!tok_normalizes(plain) && tok_room(plain, 8) == 8, "normalizes");
-    CHECK(digest_cmp(tok_digest(t), tok_digest(plain)) != 0, "the same digest without NFC");
-    tok_free(plain);
-    tok_free(again);
-    tok_free(t);
-    free(plain_path);
-    free(path);
-    js_free(v);
-}
-
-static size_t put_utf8(uint8_t *b, uint32_t c)
+size_t put_utf8(uint8_t *b, uint32_t c)
 {
     static const uint8_t lead[] = { 0, 0, 0xC0, 0xE0, 0xF0 };
     size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
@@ -154,67 +125,6 @@ static size_t put_utf8(uint8_t *b, uint32_t c)
     for (size_t k = n; n > 1 && k-- > 0;)
         b[k] = (uint8_t)(k ? 0x80 | (c >> 6 * (n - 1 - k) & 63) : lead[n] | c >> 6 * (n - 1));
     return n;
-}
-
-static uint32_t crc32_of(uint32_t crc, const uint8_t *p, size_t n)
-{
-    crc = ~crc;
-    for (size_t i = 0; i < n; i++) {
-        crc ^= p[i];
-        for (int k = 0; k < 8; k++)
-            crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
-    }
-    return ~crc;
-}
-
-/* Code point c as the script that made nfc.json puts it beside marks. */
-static void add_contexts(struct strbuf *text, uint32_t c, const char *marks)
-{
-    uint8_t one[4];
-    size_t n = put_utf8(one, c);
-    bool letters = c < 0x3200 || (c >= 0x10000 && c < 0x12000);
-    str_add(text, one, n);
-    str_adds(text, "\na");
-    str_add(text, one, n);
-    str_adds(text, "\xCC\xB4\na\xCD\x85");
-    str_add(text, one, n);
-    for (const char *p = letters ? marks : "\xE1\x86\xA8"; *p;) {
-        size_t n_mark = (*p & 0xE0) == 0xC0 ? 2 : 3;
-        str_addc(text, '\n');
-        str_add(text, one, n);
-        str_add(text, p, n_mark);
-        p += n_mark;
-    }
-}
-
-/* Every code point, alone and beside marks, as Hugging Face normalizes it. */
-static void test_nfc_of_all_characters(void)
-{
-    struct js *v;
-    struct err err = { "" };
-    struct nfc scratch = { 0 };
-    struct strbuf text = { 0 };
-    NEED(js_read_file(&v, "tests/golden/tok/nfc.json", &err) == ST_OK, "%s", err.msg);
-    const char *marks = js_get_text(v, "marks", "");
-    const struct js *blocks = js_get(v, "blocks");
-    CHECK(js_len(blocks) == 0x110 && strlen(marks) > 50, "%zu blocks", js_len(blocks));
-    for (uint32_t block = 0; block < 0x110; block++) {
-        uint32_t crc = 0;
-        for (uint32_t c = block << 12; c < (block + 1) << 12; c++) {
-            if (c >= 0xD800 && c < 0xE000)
-                continue;
-            str_clear(&text);
-            add_contexts(&text, c, marks);
-            size_t n = text.n;
-            const uint8_t *normal = nfc_text(&scratch, (const uint8_t *)text.s, &n);
-            crc = crc32_of(crc, normal, n);
-        }
-        CHECK(crc == (uint32_t)js_as_whole(js_at(blocks, block), -1), "from U+%04X on: other NFC",
-              block << 12);
-    }
-    str_release(&text);
-    nfc_release(&scratch);
-    js_free(v);
 }
 
 /* Letters, numbers and spaces among all code points as in Hugging Face's patterns. */
@@ -260,7 +170,7 @@ static void test_trainer_as_hugging_face(void)
     NEED(js_read_file(&v, "tests/golden/tok/vectors.json", &err) == ST_OK, "%s", err.msg);
     NEED(file_read("LICENSE", 1 << 20, &licence, &err) == ST_OK, "%s", err.msg);
     const struct js *texts = js_get(v, "texts");
-    struct tok *want = load(hf_json), *got = NULL;
+    struct tok *want = load_tok(hf_json), *got = NULL;
     NEED(want, "not loaded");
     for (int order = 0; order < 2; order++) {
         struct tok_trainer *tr = tok_trainer_new();
@@ -311,7 +221,7 @@ static void test_trainer_limits(void)
 /* Any bytes come back, alone or beside others; the ids fit in n_bytes. */
 static void test_any_bytes(void)
 {
-    struct tok *t = load(hf_json);
+    struct tok *t = load_tok(hf_json);
     NEED(t, "not loaded");
     struct rng rng;
     rng_init(&rng, 1, "bytes", 0);
@@ -340,7 +250,7 @@ static void test_any_bytes(void)
 /* A long word without a space costs n log n, and the same ids come from short pieces' slow path. */
 static void test_long_word(void)
 {
-    struct tok *t = load(hf_json);
+    struct tok *t = load_tok(hf_json);
     NEED(t, "not loaded");
     size_t n = 8000000;
     char *text = xmalloc(n);
@@ -386,7 +296,7 @@ static void test_threads(void)
     struct encoding e = { 0 };
     struct js *v;
     NEED(js_read_file(&v, "tests/golden/tok/vectors.json", &err) == ST_OK, "%s", err.msg);
-    struct tok *t = load(hf_json);
+    struct tok *t = load_tok(hf_json);
     NEED(t, "not loaded");
     e.t = t;
     e.texts = js_get(v, "texts");
@@ -401,7 +311,7 @@ static void test_threads(void)
 
 static void test_questions(void)
 {
-    struct tok *t = load(hf_json);
+    struct tok *t = load_tok(hf_json);
     NEED(t, "not loaded");
     size_t n;
     CHECK(tok_vocab_size(t) == 700 && tok_eod(t) == 0, "%d", tok_vocab_size(t));
@@ -546,7 +456,7 @@ static void test_gguf(void)
     CHECK(tok_encode(t, "\x04", 1, ids) == 0, "a byte that has no token"); /* as Hugging Face */
     char *json = path_join(check_dir(), "smol.json");
     CHECK(tok_save(t, json, &err) == ST_OK, "%s", err.msg);
-    struct tok *again = load(json);
+    struct tok *again = load_tok(json);
     CHECK(again && digest_cmp(tok_digest(t), tok_digest(again)) == 0, "saving changed it");
     tok_free(again);
     free(json);
@@ -562,16 +472,11 @@ static void test_to_gguf(void)
     static const struct {
         const char *json, *pre, *normalizer;
         bool ignore_merges;
-    } row[] = { { gpt2, "gpt-2", "null", false },
-                { smollm, "smollm", "null", false },
-                { llama3, "llama-bpe", "null", true },
-                { llama3, NULL, "null", false },
-                { gpt2, NULL, "null", true },
-                { smollm, NULL, "null", true },
-                { qwen2, "qwen2", "null", false },
-                { qwen2, "qwen2", nfc, false },
-                { qwen2, NULL, nfc, true },
-                { gpt2, "gpt-2", nfc, false } };
+    } row[] = { { gpt2, "gpt-2", "null", false },       { smollm, "smollm", "null", false },
+                { llama3, "llama-bpe", "null", true },  { llama3, NULL, "null", false },
+                { gpt2, NULL, "null", true },           { smollm, NULL, "null", true },
+                { qwen2_json, "qwen2", "null", false }, { qwen2_json, "qwen2", nfc_json, false },
+                { qwen2_json, NULL, nfc_json, true },   { gpt2, "gpt-2", nfc_json, false } };
     char *file = path_join(check_dir(), "tok.gguf");
     for (size_t i = 0; i < N_OF(row); i++) {
         struct err err = { "" };
@@ -579,7 +484,7 @@ static void test_to_gguf(void)
         struct gguf *g;
         struct tok *back = NULL;
         char *json = with_parts(row[i].json, row[i].normalizer, row[i].ignore_merges);
-        struct tok *t = load(json);
+        struct tok *t = load_tok(json);
         NEED(t, "row %zu", i);
         enum st st = tok_to_gguf(t, w, tok_vocab_size(t), &err);
         if (!row[i].pre) {
@@ -607,6 +512,9 @@ static const struct check_test tests[] = {
     TEST(test_ids_as_hugging_face),
     TEST(test_nfc_as_hugging_face),
     TEST(test_nfc_of_all_characters),
+    TEST(test_nfc_of_damage),
+    TEST(test_nfc_of_many_marks),
+    TEST(test_nfc_refuses),
     TEST(test_classes),
     TEST(test_trainer_as_hugging_face),
     TEST(test_trainer_limits),
@@ -620,7 +528,45 @@ static const struct check_test tests[] = {
     TEST(test_to_gguf),
 };
 
+static enum st print_ids(const char *tokenizer, const char *docs, struct err *err)
+{
+    struct tok *t = NULL;
+    struct strbuf text = { 0 };
+    enum st st = tok_open(&t, tokenizer, err);
+    if (st == ST_OK)
+        st = file_read(docs, (size_t)1 << 28, &text, err);
+    for (char *line = text.s, *end; st == ST_OK && line && *line; line = end + 1) {
+        struct js *v;
+        size_t n = 0;
+        end = line + strcspn(line, "\n");
+        st = js_parse(&v, line, (size_t)(end - line), err);
+        if (st < 0)
+            break;
+        const char *s = js_as_text(js_get(v, "text"), &n);
+        s = s ? s : "";
+        uint32_t *ids = NEW_ARRAY(uint32_t, tok_room(t, n) + 1);
+        size_t n_id = tok_encode(t, s, n, ids);
+        for (size_t i = 0; i < n_id; i++)
+            printf("%c%u", i ? ',' : '[', ids[i]);
+        printf("%s]\n", n_id ? "" : "[");
+        free(ids);
+        js_free(v);
+        if (!*end)
+            break;
+    }
+    tok_free(t);
+    str_release(&text);
+    return st;
+}
+
 int main(int argc, char **argv)
 {
+    struct err err;
+    if (argc == 4 && strcmp(argv[1], "ids") == 0) {
+        if (print_ids(argv[2], argv[3], &err) == ST_OK)
+            return 0;
+        fprintf(stderr, "%s\n", err.msg);
+        return 1;
+    }
     return check_main(tests, N_OF(tests), argc, argv);
 }
