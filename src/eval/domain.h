@@ -36,8 +36,9 @@ struct eval_domain {
 };
 void eval_domain_release(struct eval_domain *d);
 
-/* From token files. max_bytes 0: all of it. ST_USAGE: encoded with another tokenizer. ST_FORMAT: no
- * text in it, or damaged. Without a manifest the tokenizer cannot be checked, which is said once. */
+/* From token files. max_bytes 0: all of it. ST_USAGE: encoded with another tokenizer. ST_UNSUPPORTED: the tokenizer
+ * normalizes, so that its tokens' bytes are not the text's. ST_FORMAT: no text in it, or damaged. Without a manifest
+ * the tokenizer cannot be checked, which is said once. */
 MUST_USE enum st eval_domain_shard(struct eval_domain *d, const char *name, const char *prefix,
                                    const struct tok *tok, int seq_len, uint64_t max_bytes,
                                    struct err *err);

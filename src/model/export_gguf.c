@@ -85,16 +85,17 @@ static char *tokenizer_file(const struct export_conf *e)
     return NULL;
 }
 
-/* What ends generation besides the end `main`, where llama.cpp does not know it by its spelling. */
+/* What ends generation besides the token `end`, where llama.cpp does not know it by its spelling. */
 static void put_other_ends(struct gguf_writer *w, const struct hf_marks *m, const struct tok *t,
-                           int64_t main)
+                           int64_t end)
 {
     static const char *const key[] = { "tokenizer.ggml.eot_token_id",
                                        "tokenizer.ggml.eom_token_id" };
     size_t n = 0;
     for (int i = 0; i < m->n_stop_id; i++) {
         int64_t id = m->stop_id[i];
-        if (id == main || id == tok_eod(t) || id == tok_id(t, "<|im_end|>"))
+        if (id == end || id == tok_eod(t) || id == tok_id(t, "<|im_end|>") ||
+            id >= tok_vocab_size(t)) /* such ids are never written */
             continue;
         if (n < N_OF(key))
             gguf_put_u32(w, key[n++], (uint32_t)id);

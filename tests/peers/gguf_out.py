@@ -44,7 +44,7 @@ def make(folder, model_type, settings, biases):
     rng = np.random.default_rng(3)
     d_head = settings.get("head_dim", D_HEAD)
     config = dict(model_type=model_type, hidden_size=D, intermediate_size=FF, num_hidden_layers=LAYERS, num_attention_heads=HEADS, num_key_value_heads=KV,
-                  vocab_size=VOCAB, max_position_embeddings=64, rms_norm_eps=1e-5, hidden_act="silu", **{"head_dim": d_head, **settings})
+                  vocab_size=VOCAB, rms_norm_eps=1e-5, hidden_act="silu", **{"head_dim": d_head, "max_position_embeddings": 64, **settings})
     t = {"model.embed_tokens.weight": (VOCAB, D), "model.norm.weight": (D,)}
     if not settings["tie_word_embeddings"]:
         t["lm_head.weight"] = (VOCAB, D)
