@@ -20,11 +20,13 @@
 #include "tok/tok.h"
 
 struct opts {
-    const char *model, *precision;
+    const char *model, *precision, *kv;
     struct textlist domains, tasks;
     uint64_t seq_len, stride, max_bytes;
 };
-static const struct opts defaults = { .precision = "auto", .max_bytes = EVAL_MAX_BYTES };
+static const struct opts defaults = { .precision = "auto",
+                                      .kv = "f16",
+                                      .max_bytes = EVAL_MAX_BYTES };
 
 static const struct field field[] = {
     { .name = "model",
@@ -73,6 +75,11 @@ static const struct field field[] = {
               "there: int16, which "
               "equals fp32",
       .offset = offsetof(struct opts, precision) },
+    { .name = "kv",
+      .kind = FIELD_CHOICE,
+      .choices = GEN_KVS,
+      .help = "of the generator's engine: q8 shows what its texts lose by a cache of bytes",
+      .offset = offsetof(struct opts, kv) },
 };
 
 enum { DEFAULT_MAX_SEQ_LEN = 1024 };
@@ -137,7 +144,8 @@ static enum st open_generator(struct scored *s, const struct opts *o, const stru
 {
     struct gen_conf conf = { .n_threads = (int)cli->threads,
                              .max_seq_len = INT_MAX, /* all that the model takes */
-                             .precision = GEN_INT16 };
+                             .precision = GEN_INT16,
+                             .kv = gen_kv_by_name(o->kv) };
     if (strcmp(o->precision, "bf16") == 0)
         return err_set(err, ST_UNSUPPORTED,
                        "--precision bf16 with GGUF files or --tasks, want fp32, int16 or int8");
@@ -263,8 +271,8 @@ static enum st run(void *opts, struct cli *cli, int argc, char **argv, struct er
                        argv[0]);
     if (o->domains.n == 0 && o->tasks.n == 0)
         return err_set(err, ST_USAGE, "want --domains, --tasks or both");
-    bool by_generator =
-        (file_exists(o->model) && !file_is_dir(o->model)) || str_starts(o->precision, "int");
+    bool by_generator = (file_exists(o->model) && !file_is_dir(o->model)) ||
+                        str_starts(o->precision, "int") || strcmp(o->kv, "f16") != 0;
     enum st st = ST_OK;
     if (o->tasks.n > 0 || by_generator)
         st = open_generator(&m, o, cli, err);

@@ -128,13 +128,14 @@ const struct command cmd_model_inspect = {
 };
 
 struct sample_opts {
-    const char *prompt, *system, *prefill, *precision;
+    const char *prompt, *system, *prefill, *precision, *kv;
     bool raw;
     uint64_t max_tokens, n, top_k;
     double temperature, top_p, min_p, repetition_penalty;
     struct textlist stop;
 };
 static const struct sample_opts sample_defaults = { .precision = "auto",
+                                                    .kv = "f16",
                                                     .max_tokens = 128,
                                                     .n = 1,
                                                     .temperature = 0.7,
@@ -214,6 +215,12 @@ static const struct field sample_field[] = {
       .choices = GEN_PRECISIONS,
       .help = "of products; auto: int8 for quantised files, else fp32",
       .offset = AT(precision) },
+    { .name = "kv",
+      .kind = FIELD_CHOICE,
+      .choices = GEN_KVS,
+      .help =
+          "keys and values of the context are kept as halves, or as bytes in 53 % of the memory",
+      .offset = AT(kv) },
     { .name = "stop",
       .kind = FIELD_LIST,
       .unit = "TEXT...",
@@ -260,10 +267,11 @@ static struct js *result_row(const struct gen_result *r)
 }
 
 static enum st open_model(struct gen **g, const struct cli *cli, const char *path,
-                          const char *precision, struct err *err)
+                          const struct sample_opts *o, struct err *err)
 {
     struct gen_conf conf = { .n_threads = (int)cli->threads,
-                             .precision = gen_precision_by_name(precision) };
+                             .precision = gen_precision_by_name(o->precision),
+                             .kv = gen_kv_by_name(o->kv) };
     if (strcmp(cli->backend, "auto") != 0 && strcmp(cli->backend, "cpu") != 0)
         return err_set(err, ST_UNSUPPORTED, "generation on backend '%s', want auto or cpu",
                        cli->backend);
@@ -278,7 +286,7 @@ static enum st run_sample(void *opts, struct cli *cli, int argc, char **argv, st
     struct gen_result r;
     enum st st = one_model(argc, err);
     if (st == ST_OK)
-        st = open_model(&g, cli, argv[0], o->precision, err);
+        st = open_model(&g, cli, argv[0], o, err);
     if (st < 0)
         return st;
     double start = clock_s();
@@ -324,7 +332,7 @@ static enum st run_chat(void *opts, struct cli *cli, int argc, char **argv, stru
     struct gen_result r;
     enum st st = one_model(argc, err);
     if (st == ST_OK)
-        st = open_model(&g, cli, argv[0], o->precision, err);
+        st = open_model(&g, cli, argv[0], o, err);
     if (st < 0)
         return st;
     char *line = NULL;

@@ -11,7 +11,7 @@
 #define AT(member) offsetof(struct synth_opts, member)
 
 struct synth_opts {
-    const char *recipe, *generator, *model, *out, *tokenizer, *like, *precision;
+    const char *recipe, *generator, *model, *out, *tokenizer, *like, *precision, *kv;
     struct textlist decontaminate;
     uint64_t max_docs, max_tokens, in_flight, docs;
     double max_cost, max_time, price_in, price_out, idle;
@@ -90,6 +90,11 @@ struct synth_opts {
           .choices = GEN_PRECISIONS,                                                               \
           .help = "of a local model's products; auto: int8 for quantised files, else fp32",        \
           .offset = AT(precision) },                                                               \
+        { .name = "kv",                                                                            \
+          .kind = FIELD_CHOICE,                                                                    \
+          .choices = GEN_KVS,                                                                      \
+          .help = "a local model's context is kept as halves, or as bytes in 53 % of the memory",  \
+          .offset = AT(kv) },                                                                      \
         { .name = "idle",                                                                          \
           .kind = FIELD_TIME,                                                                      \
           .unit = "T",                                                                             \
@@ -123,7 +128,9 @@ static const struct field pilot_field[] = { SYNTH_FIELDS,
                                               .min = 4,
                                               .max = 1e6 } };
 
-static const struct synth_opts defaults = { .docs = 32, .idle = 600, .precision = "auto" };
+static const struct synth_opts defaults = {
+    .docs = 32, .idle = 600, .precision = "auto", .kv = "f16"
+};
 
 static enum st run_either(const struct synth_opts *o, struct cli *cli, int argc, char **argv,
                           bool pilot, struct err *err)
@@ -145,6 +152,7 @@ static enum st run_either(const struct synth_opts *o, struct cli *cli, int argc,
                                                   .n_threads = (int)cli->threads,
                                                   .n_in_flight = (int)o->in_flight,
                                                   .precision = gen_precision_by_name(o->precision),
+                                                  .kv = gen_kv_by_name(o->kv),
                                                   .idle_s = o->idle,
                                                   .seed = cli->seed },
                                          .out = o->out,

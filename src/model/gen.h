@@ -27,6 +27,7 @@ struct gen {
     const struct decode_kernels *kernels;
     struct infer *infer;
     struct kvcache *cache;
+    enum gen_kv kv; /* what it holds */
     int n_slots, max_seq_len, max_rows, max_logits, n_vocab;
     uint32_t stop_id[GEN_MAX_STOP_IDS];
     int n_stop_id;

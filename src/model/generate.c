@@ -93,6 +93,17 @@ enum gen_precision gen_precision_by_name(const char *name)
     return GEN_AUTO;
 }
 
+static const char *const kv_name[] = { "f16", "q8" };
+
+enum gen_kv gen_kv_by_name(const char *name)
+{
+    for (int i = 0; i < (int)N_OF(kv_name); i++)
+        if (strcmp(name, kv_name[i]) == 0)
+            return (enum gen_kv)i;
+    assert(!"one of GEN_KVS");
+    return GEN_KV_F16;
+}
+
 static void add_stop_id(struct gen *g, int64_t id)
 {
     if (id < 0 || id >= g->n_vocab) /* none, or one that is never written */
@@ -172,10 +183,11 @@ static void make_room(struct gen *g, const struct gen_conf *c)
     g->max_rows = 2 * g->n_slots > ROWS ? 2 * g->n_slots : ROWS;
     g->max_logits = g->n_slots > SLOTS ? g->n_slots : SLOTS;
     g->pool = pool_new(c->n_threads > 0 ? c->n_threads : cpu_count());
-    g->infer = infer_new(g->w, g->kernels, g->pool, c->precision, g->max_seq_len, g->max_rows,
-                         g->max_logits);
+    g->infer = infer_new(g->w, g->kernels, g->pool, c->precision, c->kv, g->max_seq_len,
+                         g->max_rows, g->max_logits);
     int n_block = (g->max_seq_len + KV_BLOCK - 1) / KV_BLOCK;
-    g->cache = kvcache_new(infer_block_elem(g->infer), (g->n_slots + 1) * n_block + SPARE_BLOCKS);
+    g->kv = c->kv;
+    g->cache = kvcache_new(infer_block_bytes(g->infer), (g->n_slots + 1) * n_block + SPARE_BLOCKS);
     g->active = xcalloc((size_t)g->n_slots, sizeof *g->active);
     g->row = NEW_ARRAY(struct infer_row, (size_t)g->max_rows);
     g->sampling = xcalloc((size_t)g->max_rows, sizeof *g->sampling);
@@ -456,6 +468,16 @@ const char *gen_precision(const struct gen *g)
 {
     int bits = infer_row_bits(g->infer);
     return bits == 0 ? "fp32" : bits == 8 ? "int8" : "int16";
+}
+
+const char *gen_kv(const struct gen *g)
+{
+    return kv_name[g->kv];
+}
+
+size_t gen_kv_bytes(const struct gen *g)
+{
+    return kvcache_bytes(g->cache);
 }
 
 int gen_vocab_size(const struct gen *g)

@@ -33,11 +33,20 @@ enum gen_precision {
 #define GEN_PRECISIONS "auto|fp32|int16|int8" /* their names, in this order */
 enum gen_precision gen_precision_by_name(const char *name);
 
+/* What the cache holds of keys and values; docs/BENCHMARKS.md has memory, speed and loss in quality of both. */
+enum gen_kv {
+    GEN_KV_F16, /* halves */
+    GEN_KV_Q8   /* bytes, and a scale for every 32 of a key or value: 53 % of the memory */
+};
+#define GEN_KVS "f16|q8" /* their names, in this order */
+enum gen_kv gen_kv_by_name(const char *name);
+
 struct gen_conf {
     int n_threads;   /* 0: what the process may use */
     int n_slots;     /* requests decoded at once; 0: 32 */
     int max_seq_len; /* prompt + new tokens a request; 0: the model's limit, at most 2048 */
     enum gen_precision precision;
+    enum gen_kv kv;
 };
 
 struct sampling {
@@ -84,6 +93,8 @@ struct digest gen_digest(const struct gen *g); /* of the model file: goes into l
 const struct tok *gen_tok(const struct gen *g);
 const char *gen_kernels(const struct gen *g);   /* "avx2" */
 const char *gen_precision(const struct gen *g); /* "fp32", "int8": what GEN_AUTO chose */
+const char *gen_kv(const struct gen *g);        /* "f16" */
+size_t gen_kv_bytes(const struct gen *g);       /* the cache takes now */
 int gen_vocab_size(const struct gen *g);        /* of the model: logits a position */
 
 /* Log-probabilities, in nats, of given text: for evaluation, multiple choice, filters and edits. Many texts share each

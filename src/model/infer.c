@@ -11,6 +11,8 @@
 #include "model/kvcache.h"
 
 _Static_assert((int)KV_BLOCK == (int)DECODE_BLOCK, "the cache and the kernels agree on blocks");
+_Static_assert((int)GEN_KV_F16 == (int)DECODE_KV_F16 && (int)GEN_KV_Q8 == (int)DECODE_KV_Q8,
+               "settings and kernels agree on forms");
 
 enum {
     ROWS_AN_ITEM = 8,    /* of element-wise work */
@@ -38,7 +40,9 @@ struct infer {
     float *norm;
     float *cos, *sin; /* [max_seq_len, d_head / 2] */
     int max_seq_len, max_rows, max_logits;
-    int d_pad; /* heads padded to whole blocks of the attention kernel */
+    const struct decode_kv_kernels *kv;
+    size_t kv_bytes; /* of a block of one layer and head */
+    int d_pad;       /* heads padded to whole blocks of the attention kernel */
 
     float *x, *h, *qkv, *q, *attn, *act, *logits; /* [max_rows, ...] */
     float **scores;                               /* a thread's scratch */
@@ -124,7 +128,8 @@ static float *floats(int rows, int cols)
 }
 
 struct infer *infer_new(const struct weights *w, const struct decode_kernels *k, struct pool *pool,
-                        enum gen_precision precision, int max_seq_len, int max_rows, int max_logits)
+                        enum gen_precision precision, enum gen_kv kv, int max_seq_len, int max_rows,
+                        int max_logits)
 {
     const struct model_conf *c = &w->conf;
     struct infer *f = NEW(struct infer);
@@ -135,6 +140,8 @@ struct infer *infer_new(const struct weights *w, const struct decode_kernels *k,
                          .max_rows = max_rows,
                          .max_logits = max_logits,
                          .d_pad = (c->d_head + DECODE_BLOCK - 1) / DECODE_BLOCK * DECODE_BLOCK };
+    f->kv = &k->kv[kv];
+    f->kv_bytes = decode_kv_bytes((enum decode_kv)kv, f->d_pad);
     assert(f->k->n_attn_rows <= MAX_GROUP);
     int max_in = c->n_head * f->d_pad > c->d_ff ? c->n_head * f->d_pad : c->d_ff;
     matrix_tools_init(&f->tools, k, pool, precision, max_rows,
@@ -201,10 +208,9 @@ int infer_row_bits(const struct infer *f)
     return f->layer[0].gate_up.row_bits;
 }
 
-size_t infer_block_elem(const struct infer *f)
+size_t infer_block_bytes(const struct infer *f)
 {
-    return (size_t)f->w->conf.n_layer * (size_t)f->w->conf.n_kv_head * 2 * (size_t)f->d_pad *
-           DECODE_BLOCK;
+    return (size_t)f->w->conf.n_layer * (size_t)f->w->conf.n_kv_head * f->kv_bytes;
 }
 
 /* ---- The layers. ---- */
@@ -270,7 +276,6 @@ static void rope_item(void *job, size_t item, int thread)
     (void)thread;
     int d = c->d_head, n_qkv = (c->n_head + 2 * c->n_kv_head) * d;
     float scale = 1.0f / sqrtf((float)d), key[1024];
-    uint16_t half[1024];
     assert(d <= (int)N_OF(key));
     for (int r = (int)item * ROWS_AN_ITEM; r < f->n_row && r < ((int)item + 1) * ROWS_AN_ITEM;
          r++) {
@@ -283,19 +288,12 @@ static void rope_item(void *job, size_t item, int thread)
         for (int h = 0; h < c->n_head; h++, from += d)
             rotate(f->q + ((size_t)r * (size_t)c->n_head + (size_t)h) * (size_t)f->d_pad, from,
                    cosine, sine, d, scale);
-        uint16_t *block = f->row[r].block[pos / DECODE_BLOCK];
-        size_t size = (size_t)2 * (size_t)f->d_pad * DECODE_BLOCK;
-        uint16_t *at = block + (size_t)f->l * (size_t)c->n_kv_head * size;
-        for (int h = 0; h < c->n_kv_head; h++, from += d) {
+        uint8_t *at =
+            f->row[r].block[pos / DECODE_BLOCK] + (size_t)f->l * (size_t)c->n_kv_head * f->kv_bytes;
+        for (int h = 0; h < c->n_kv_head; h++, from += d, at += f->kv_bytes) {
             rotate(key, from, cosine, sine, d, 1);
-            f->k->to_f16(half, key, d);
-            for (int i = 0; i < d; i++)
-                at[(size_t)h * size + (size_t)i * DECODE_BLOCK + (size_t)in_block] = half[i];
+            f->kv->put(at, in_block, key, from + c->n_kv_head * d, d, f->d_pad);
         }
-        for (int h = 0; h < c->n_kv_head; h++, from += d)
-            f->k->to_f16(at + (size_t)h * size +
-                             (size_t)f->d_pad * (size_t)(DECODE_BLOCK + in_block),
-                         from, d);
     }
 }
 
@@ -306,8 +304,7 @@ static void attend_item(void *job, size_t item, int thread)
     const struct model_conf *c = &f->w->conf;
     int n_kv = c->n_kv_head, n_rep = c->n_head / n_kv, kv = (int)(item % (size_t)n_kv);
     const struct span *s = &f->span[item / (size_t)n_kv];
-    size_t offset =
-        ((size_t)f->l * (size_t)n_kv + (size_t)kv) * 2 * (size_t)f->d_pad * DECODE_BLOCK;
+    size_t offset = ((size_t)f->l * (size_t)n_kv + (size_t)kv) * f->kv_bytes;
     float *out[MAX_GROUP];
     const float *q[MAX_GROUP];
     int n_pos[MAX_GROUP], n = 0;
@@ -318,7 +315,7 @@ static void attend_item(void *job, size_t item, int thread)
         q[n] = f->q + at;
         n_pos[n++] = f->row[r].pos + 1;
         if (n == f->k->n_attn_rows || i + 1 == s->n * n_rep) {
-            f->k->attend(out, q, n_pos, n, f->row[r].block, offset, f->d_pad, f->scores[thread]);
+            f->kv->attend(out, q, n_pos, n, f->row[r].block, offset, f->d_pad, f->scores[thread]);
             n = 0;
         }
     }

@@ -19,19 +19,19 @@
 struct infer_row {
     uint32_t tok;
     int pos;
-    uint16_t *const *block; /* of its sequence */
-    bool logits;            /* wanted: for the last tokens of prompts and all new ones */
+    uint8_t *const *block; /* of its sequence */
+    bool logits;           /* wanted: for the last tokens of prompts and all new ones */
 };
 
 struct infer;
 
 /* Keeps w (for embedding rows), k and pool. max_rows: rows a call; max_logits: of them with logits. */
 struct infer *infer_new(const struct weights *w, const struct decode_kernels *k, struct pool *pool,
-                        enum gen_precision precision, int max_seq_len, int max_rows,
+                        enum gen_precision precision, enum gen_kv kv, int max_seq_len, int max_rows,
                         int max_logits);
-void infer_free(struct infer *f);               /* NULL is fine */
-int infer_row_bits(const struct infer *f);      /* of activations in the first layer; 0: floats */
-size_t infer_block_elem(const struct infer *f); /* halves a block of the cache has */
+void infer_free(struct infer *f);                /* NULL is fine */
+int infer_row_bits(const struct infer *f);       /* of activations in the first layer; 0: floats */
+size_t infer_block_bytes(const struct infer *f); /* of the cache */
 
 /* All layers and the last norm; returns how many rows want logits. Then their logits in parts, [n][vocab_size] valid
  * until the next call: of the wanted rows [first, first + n), n <= max_logits. */

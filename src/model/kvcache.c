@@ -13,7 +13,7 @@ enum {
 };
 
 struct kvcache {
-    size_t n_elem; /* of a block */
+    size_t n_bytes; /* of a block */
     int max_blocks, n_block;
     struct kv_block **all;            /* [max_blocks] */
     struct kv_block *row[N_ROW];      /* by key */
@@ -22,10 +22,10 @@ struct kvcache {
     int n_unused;
 };
 
-struct kvcache *kvcache_new(size_t n_block_elem, int max_blocks)
+struct kvcache *kvcache_new(size_t n_block_bytes, int max_blocks)
 {
     struct kvcache *c = NEW(struct kvcache);
-    c->n_elem = n_block_elem;
+    c->n_bytes = n_block_bytes;
     c->max_blocks = max_blocks;
     c->all = xcalloc((size_t)max_blocks, sizeof *c->all);
     return c;
@@ -41,6 +41,11 @@ void kvcache_free(struct kvcache *c)
     }
     free(c->all);
     free(c);
+}
+
+size_t kvcache_bytes(const struct kvcache *c)
+{
+    return (size_t)c->n_block * c->n_bytes;
 }
 
 static struct kv_block **row_of(struct kvcache *c, struct digest key)
@@ -116,7 +121,7 @@ static struct kv_block *take_new(struct kvcache *c)
     struct kv_block *b;
     if (c->n_block < c->max_blocks) {
         b = NEW(struct kv_block);
-        b->data = xaligned(c->n_elem * sizeof *b->data);
+        b->data = xaligned(c->n_bytes);
         c->all[c->n_block++] = b;
     } else {
         b = c->oldest;
@@ -136,7 +141,7 @@ static int copy_nearest(struct kvcache *c, struct kv_block *b, struct digest par
     const struct kv_block *from = nearest(c, parent, tok, n < KV_BLOCK ? n : KV_BLOCK, &n_same);
     if (!from || n_same < MIN_COPY)
         return 0;
-    memcpy(b->data, from->data, c->n_elem * sizeof *b->data);
+    memcpy(b->data, from->data, c->n_bytes);
     b->n_filled = n_same;
     return n_same;
 }

@@ -23,7 +23,7 @@
 enum { KV_BLOCK = 32 }; /* positions */
 
 struct kv_block {
-    uint16_t *data; /* all layers and heads; see backend/cpu/decode.h */
+    uint8_t *data; /* all layers and heads; see backend/cpu/decode.h */
     int n_user, n_filled;
     bool known;                /* in both tables */
     struct digest key, parent; /* of all tokens to its end, and to its beginning */
@@ -35,14 +35,15 @@ struct kv_block {
 
 struct kv_seq {
     struct kv_block **block;
-    uint16_t **data; /* block[i]->data, as the kernels want it */
+    uint8_t **data; /* block[i]->data, as the kernels want it */
     int n_block;
     int n_shared; /* of them taken over at the beginning, not to be written */
 };
 
 struct kvcache;
-struct kvcache *kvcache_new(size_t n_block_elem, int max_blocks);
-void kvcache_free(struct kvcache *c); /* NULL is fine */
+struct kvcache *kvcache_new(size_t n_block_bytes, int max_blocks);
+void kvcache_free(struct kvcache *c);          /* NULL is fine */
+size_t kvcache_bytes(const struct kvcache *c); /* of all blocks made so far, used or not */
 
 /* Blocks for n_pos positions. The first n_prompt - 1 tokens may come from others: *n_have says how many
  * positions need no computing here. False: no room now, nothing taken. */

@@ -28,6 +28,7 @@ struct generator_conf {
     int n_in_flight;              /* requests at once; 0: what suits the generator */
     int max_seq_len;              /* of the local engine, prompt and answer; 0: its own limit */
     enum gen_precision precision; /* of the local engine's products */
+    enum gen_kv kv;               /* what its cache holds */
     double idle_s;                /* a server that says nothing for so long has failed; 0: 600 */
     double backoff_s;             /* first pause before a request is tried again; 0: 0.5 */
     uint64_t seed;                /* of the pauses' jitter */
@@ -53,8 +54,9 @@ struct generator_ops {
     void (*submit)(void *state, const struct gen_request *r);
     enum st (*next)(void *state, struct generation *out, struct err *err);
     struct js *(*about)(const void *state); /* for the manifest: name, model, what else is known */
-    struct digest (*digest)(const void *state); /* of the model, for requests' keys */
-    void (*close)(void *state);                 /* NULL is fine */
+    /* Of the model and of what was asked for that changes its answers: for requests' keys. */
+    struct digest (*digest)(const void *state);
+    void (*close)(void *state); /* NULL is fine */
 };
 extern const struct generator_ops generator_local, generator_server, generator_record;
 

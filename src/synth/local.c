@@ -1,5 +1,6 @@
 /* synth/local.c - the generator that runs here: model/generate.h with a GGUF file or a model folder. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -8,7 +9,8 @@
 struct local {
     struct gen *gen;
     char *path;
-    size_t n_room; /* waiting requests that keep every slot busy */
+    enum gen_precision precision; /* as asked for: what auto chose may differ elsewhere */
+    size_t n_room;                /* waiting requests that keep every slot busy */
 };
 
 static void local_close(void *state)
@@ -28,7 +30,9 @@ static enum st local_open(void **state, const char *where, const struct generato
     struct gen_conf c = { .n_threads = conf->n_threads,
                           .n_slots = conf->n_in_flight,
                           .max_seq_len = conf->max_seq_len,
-                          .precision = conf->precision };
+                          .precision = conf->precision,
+                          .kv = conf->kv };
+    l->precision = conf->precision;
     l->path = xstrdup(where);
     l->n_room = conf->n_in_flight ? 2 * (size_t)conf->n_in_flight : 64;
     enum st st = gen_open(&l->gen, where, &c, err);
@@ -78,13 +82,26 @@ static struct js *local_about(const void *state)
     struct js *v = js_object();
     js_put_text(v, "model", path_base(l->path));
     js_put_text(v, "precision", gen_precision(l->gen));
+    js_put_text(v, "kv", gen_kv(l->gen));
     return v;
 }
 
+/* With the settings by default the model's own, so that answers are found again on a machine where auto means something
+ * else; whoever asks for a precision or a form of the cache gets answers of that kind alone. */
 static struct digest local_digest(const void *state)
 {
     const struct local *l = state;
-    return gen_digest(l->gen);
+    struct digest model = gen_digest(l->gen);
+    if (l->precision == GEN_AUTO && strcmp(gen_kv(l->gen), "f16") == 0)
+        return model;
+    struct hasher *h = hasher_new();
+    hasher_whole(h, model.hi);
+    hasher_whole(h, model.lo);
+    hasher_whole(h, (uint64_t)l->precision);
+    hasher_text(h, gen_kv(l->gen));
+    struct digest d = hasher_digest(h);
+    hasher_free(h);
+    return d;
 }
 
 const struct generator_ops generator_local = { .name = "local",

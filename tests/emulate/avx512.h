@@ -77,6 +77,17 @@ static inline simde__m512 emulate_cvtepi32_ps(simde__m512i a)
     return simde_mm512_loadu_ps(f);
 }
 
+static inline simde__m512i emulate_cvtepi8_epi32(__m128i a)
+{
+    int8_t from[16];
+    int32_t to[16];
+    _mm_storeu_si128((__m128i *)from, a);
+    for (int i = 0; i < 16; i++)
+        to[i] = from[i];
+    return simde_mm512_loadu_si512(to);
+}
+
+#define _mm512_cvtepi8_epi32(a) emulate_cvtepi8_epi32(a)
 #undef _mm512_cvtepi32_ps
 #define _mm512_cvtepi32_ps(a) emulate_cvtepi32_ps(a)
 #undef _mm512_maskz_loadu_ps

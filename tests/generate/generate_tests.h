@@ -11,6 +11,7 @@
 void test_products(void);
 void test_attention(void);
 void test_row_kernels(void);
+void test_kept(void);
 /* Quantised weights. */
 void test_quant_products(void);
 void test_quant_extremes(void);

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "backend/cpu/decode.h"
+#include "base/half.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "generate_tests.h"
@@ -104,35 +105,62 @@ void test_products(void)
     }
 }
 
-static void attention(const struct decode_kernels *k, int d, int n_pos)
+/* What attention over a form of the cache may be off by, from exact keys and values that are normal: scores are sums of
+ * d products, so it grows with the root of d. */
+static double attention_bound(enum decode_kv kv, int d)
 {
-    int n_block = (n_pos + DECODE_BLOCK - 1) / DECODE_BLOCK, n_row = k->n_attn_rows;
-    size_t half = (size_t)d * DECODE_BLOCK, n = (size_t)n_block * half;
-    float *key = normals("keys", n), *value = normals("values", n),
-          *q = normals("queries", (size_t)d * (size_t)n_row);
-    float *out = xaligned((size_t)d * (size_t)n_row * sizeof *out),
+    return kv == DECODE_KV_F16 ? 2e-2 : 0.02 + 0.008 * sqrt((double)d);
+}
+
+struct cache { /* one sequence's of one head, by one family of kernels */
+    uint8_t **block;
+    int n_block;
+};
+
+static void fill_cache(struct cache *c, const struct decode_kernels *k, enum decode_kv kv,
+                       const float *key, const float *value, int n_pos, int d, int d_pad)
+{
+    c->n_block = (n_pos + DECODE_BLOCK - 1) / DECODE_BLOCK;
+    c->block = NEW_ARRAY(uint8_t *, (size_t)c->n_block);
+    for (int b = 0; b < c->n_block; b++)
+        c->block[b] = xaligned(decode_kv_bytes(kv, d_pad));
+    for (int pos = 0; pos < n_pos; pos++)
+        k->kv[kv].put(c->block[pos / DECODE_BLOCK], pos % DECODE_BLOCK,
+                      key + (size_t)pos * (size_t)d, value + (size_t)pos * (size_t)d, d, d_pad);
+}
+
+static void release_cache(struct cache *c)
+{
+    for (int b = 0; b < c->n_block; b++)
+        free(c->block[b]);
+    free(c->block);
+}
+
+static void attention(const struct decode_kernels *k, enum decode_kv kv, int d, int n_pos)
+{
+    int n_row = k->n_attn_rows, d_pad = (d + DECODE_BLOCK - 1) / DECODE_BLOCK * DECODE_BLOCK;
+    size_t n = (size_t)n_pos * (size_t)d, n_out = (size_t)d_pad * (size_t)n_row;
+    float *key = normals("keys", n), *value = normals("values", n), *q = normals("queries", n_out),
+          *out = xaligned(n_out * sizeof *out), *plain_out = xaligned(n_out * sizeof *out),
           *scores = xaligned((size_t)n_row * (size_t)(n_pos + DECODE_BLOCK) * sizeof *scores);
-    uint16_t **block = NEW_ARRAY(uint16_t *, (size_t)n_block), tmp[256];
-    for (int b = 0; b < n_block; b++) {
-        block[b] = xaligned(2 * half * sizeof **block);
-        for (int i = 0; i < DECODE_BLOCK; i++) { /* as the cache is laid out */
-            size_t pos = (size_t)(b * DECODE_BLOCK + i) * (size_t)d;
-            k->to_f16(tmp, key + pos, d);
-            for (int c = 0; c < d; c++)
-                block[b][c * DECODE_BLOCK + i] = tmp[c];
-            k->to_f16(block[b] + half + (size_t)i * (size_t)d, value + pos, d);
-        }
-    }
+    const struct decode_kernels *plain = decode_kernels_plain();
+    struct cache cache, want_cache;
+    fill_cache(&cache, k, kv, key, value, n_pos, d, d_pad);
+    fill_cache(&want_cache, plain, kv, key, value, n_pos, d, d_pad);
+    for (int b = 0; b < cache.n_block; b++)
+        CHECK(memcmp(cache.block[b], want_cache.block[b], decode_kv_bytes(kv, d_pad)) == 0,
+              "%s kv %d d %d: block %d holds other bytes than plain C's", k->name, (int)kv, d, b);
     float *outs[8];
     const float *qs[8];
     int sees[8];
-    double worst = 0;
+    double worst = 0, from_plain = 0;
     for (int i = 0; i < n_row; i++) {
-        outs[i] = out + i * d;
-        qs[i] = q + i * d;
+        memset(q + i * d_pad + d, 0, (size_t)(d_pad - d) * sizeof *q);
+        outs[i] = out + i * d_pad;
+        qs[i] = q + i * d_pad;
         sees[i] = n_pos - i > 0 ? n_pos - i : 1;
     }
-    k->attend(outs, qs, sees, n_row, block, 0, d, scores);
+    k->kv[kv].attend(outs, qs, sees, n_row, cache.block, 0, d_pad, scores);
     for (int i = 0; i < n_row; i++) {
         double sum = 0, want[256] = { 0 };
         for (int p = 0; p < sees[i]; p++) {
@@ -141,21 +169,28 @@ static void attention(const struct decode_kernels *k, int d, int n_pos)
             for (int c = 0; c < d; c++)
                 want[c] += e * (double)value[(size_t)p * (size_t)d + (size_t)c];
         }
-        for (int c = 0; c < d; c++)
+        float *by_plain = plain_out + i * d_pad;
+        plain->kv[kv].attend(&by_plain, &qs[i], &sees[i], 1, want_cache.block, 0, d_pad, scores);
+        for (int c = 0; c < d; c++) {
             worst = fmax(worst, fabs((double)outs[i][c] - want[c] / sum));
+            from_plain = fmax(from_plain, fabs((double)outs[i][c] - (double)by_plain[c]));
+        }
         float alone[256], *at = alone; /* one query without the others: the same bits */
-        k->attend(&at, &qs[i], &sees[i], 1, block, 0, d, scores);
+        k->kv[kv].attend(&at, &qs[i], &sees[i], 1, cache.block, 0, d_pad, scores);
         CHECK(memcmp(alone, outs[i], (size_t)d * sizeof *alone) == 0,
               "%s: query %d of %d differs from the query alone", k->name, i, n_row);
     }
-    CHECK(worst < 2e-2, "%s d %d, %d positions: off by %g", k->name, d, n_pos, worst);
-    for (int b = 0; b < n_block; b++)
-        free(block[b]);
-    free(block);
+    CHECK(worst < attention_bound(kv, d), "%s kv %d d %d, %d positions: off by %g", k->name,
+          (int)kv, d, n_pos, worst);
+    CHECK(from_plain < 1e-4, "%s kv %d d %d, %d positions: %g from plain C", k->name, (int)kv, d,
+          n_pos, from_plain);
+    release_cache(&cache);
+    release_cache(&want_cache);
     free(key);
     free(value);
     free(q);
     free(out);
+    free(plain_out);
     free(scores);
 }
 
@@ -163,10 +198,13 @@ void test_attention(void)
 {
     for (size_t f = 0; f < N_OF(family); f++) {
         const struct decode_kernels *k = decode_kernels_find(family[f]);
-        for (int n = 1; k && n <= 130; n += n < 40 ? 1 : 11) {
-            attention(k, 32, n);
-            attention(k, 64, n);
-        }
+        for (int n = 1; k && n <= 130; n += n < 40 ? 1 : 11)
+            for (int kv = 0; kv < N_DECODE_KV; kv++) {
+                attention(k, (enum decode_kv)kv, 12, n);
+                attention(k, (enum decode_kv)kv, 32, n);
+                attention(k, (enum decode_kv)kv, 64, n);
+                attention(k, (enum decode_kv)kv, 80, n);
+            }
     }
 }
 
@@ -203,16 +241,6 @@ static void row_kernels(const struct decode_kernels *k)
         free(w);
         free(y);
     }
-    /* Halves: exact ones stay, the others go to the nearest, far ones to the ends. */
-    static const float from[] = { 0,        1,        -2.5f,       65504,         1e9f,   -INFINITY,
-                                  0x1p-24f, 0x1p-15f, 1.00048828f, 1.0014648438f, 2049.0f };
-    static const uint16_t want[] = { 0,      0x3c00, 0xc100, 0x7bff, 0x7bff, 0xfbff,
-                                     0x0001, 0x0200, 0x3c00, 0x3c02, 0x6800 };
-    uint16_t got[N_OF(from)];
-    k->to_f16(got, from, N_OF(from));
-    for (size_t i = 0; i < N_OF(from); i++)
-        CHECK(got[i] == want[i], "%s: half of %g is %04x, want %04x", k->name, (double)from[i],
-              got[i], want[i]);
 }
 
 void test_row_kernels(void)
@@ -220,4 +248,77 @@ void test_row_kernels(void)
     for (size_t f = 0; f < N_OF(family); f++)
         if (decode_kernels_find(family[f]))
             row_kernels(decode_kernels_find(family[f]));
+}
+
+/* Halves: exact ones stay, the others go to the nearest, far ones to the ends. */
+static void kept_halves(const struct decode_kernels *k)
+{
+    enum { D = 11, PAD = 32 };
+    static const float from[D] = { 0,         1,        -2.5f,    65504,       1e9f,
+                                   -INFINITY, 0x1p-24f, 0x1p-15f, 1.00048828f, 1.0014648438f,
+                                   2049.0f };
+    static const uint16_t want[D] = { 0,      0x3c00, 0xc100, 0x7bff, 0x7bff, 0xfbff,
+                                      0x0001, 0x0200, 0x3c00, 0x3c02, 0x6800 };
+    uint16_t *at = xaligned(decode_kv_bytes(DECODE_KV_F16, PAD));
+    k->kv[DECODE_KV_F16].put((uint8_t *)at, 5, from, from, D, PAD);
+    for (int i = 0; i < D; i++) {
+        uint16_t key = at[i * DECODE_BLOCK + 5], value = at[PAD * (DECODE_BLOCK + 5) + i];
+        CHECK(key == want[i] && value == want[i], "%s: half of %g is %04x and %04x, want %04x",
+              k->name, (double)from[i], key, value, want[i]);
+    }
+    free(at);
+}
+
+/* Bytes: a value is off by half a step of its group at most, other groups and positions do not matter, and what is not a
+ * number is not hidden. */
+static void kept_bytes(const struct decode_kernels *k)
+{
+    enum { D = 80, PAD = 96, POS = 7 };
+    uint8_t *at = xaligned(decode_kv_bytes(DECODE_KV_Q8, PAD));
+    const uint8_t *values = at + PAD * DECODE_BLOCK;
+    const uint16_t *key_scale = (const uint16_t *)(values + PAD * DECODE_BLOCK);
+    const uint16_t *value_scale = key_scale + PAD / DECODE_KV_GROUP * DECODE_BLOCK;
+    static const float size[3] = { 1e-3f, 1e5f, 1e-7f }; /* of each group; beyond 65504 is cut */
+    float *key = normals("keys", D), *value = normals("values", D);
+    for (int i = 0; i < D; i++) {
+        key[i] *= size[i / DECODE_KV_GROUP];
+        value[i] *= size[2 - i / DECODE_KV_GROUP];
+    }
+    key[3] = 0;
+    k->kv[DECODE_KV_Q8].put(at, POS, key, value, D, PAD);
+    for (int i = 0; i < PAD; i++) {
+        int g = i / DECODE_KV_GROUP * DECODE_BLOCK + POS;
+        double by_key = (double)float_from_f16(key_scale[g]),
+               by_value = (double)float_from_f16(value_scale[g]);
+        double want_key = i < D ? fmax(-65504, fmin(65504, (double)key[i])) : 0;
+        double want_value = i < D ? fmax(-65504, fmin(65504, (double)value[i])) : 0;
+        double got_key = by_key * (int8_t)at[i * DECODE_BLOCK + POS];
+        double got_value = by_value * (int8_t)values[POS * PAD + i];
+        /* Below the smallest half a scale is coarse: what is smaller than 4e-6 may lose all. */
+        CHECK(fabs(got_key - want_key) <= fmax(by_key * 0.5001, 4e-6), "%s: key %d is %g, want %g",
+              k->name, i, got_key, want_key);
+        CHECK(fabs(got_value - want_value) <= fmax(by_value * 0.5001, 4e-6),
+              "%s: value %d is %g, want %g", k->name, i, got_value, want_value);
+    }
+    static const float bad[] = { NAN, INFINITY, -INFINITY };
+    for (size_t i = 0; i < N_OF(bad); i++) {
+        key[40] = bad[i];
+        k->kv[DECODE_KV_Q8].put(at, POS, key, value, D, PAD);
+        float scale = float_from_f16(key_scale[DECODE_BLOCK + POS]);
+        CHECK(i == 0 ? scale != scale : scale > 500, "%s: scale %g of a group with %g", k->name,
+              (double)scale, (double)bad[i]);
+        CHECK(float_from_f16(key_scale[POS]) < 1, "%s: a neighbour's scale", k->name);
+    }
+    free(at);
+    free(key);
+    free(value);
+}
+
+void test_kept(void)
+{
+    for (size_t f = 0; f < N_OF(family); f++)
+        if (decode_kernels_find(family[f])) {
+            kept_halves(decode_kernels_find(family[f]));
+            kept_bytes(decode_kernels_find(family[f]));
+        }
 }

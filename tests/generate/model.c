@@ -64,23 +64,25 @@ static void compare(const struct js *by, const char *name, const float *logits, 
  * ours of that kind do, are 1.9e-3 nats away from it (100 positions of the same record). */
 static const struct {
     enum gen_precision precision;
+    enum gen_kv kv;
     double kl_fp32, kl_q4_1, same;
-} bound[] = { { GEN_FP32, 1e-4, 1e-2, 0.99 },
-              { GEN_INT16, 1e-4, 1e-2, 0.99 },
-              { GEN_INT8, 1.9e-3, 1e-2, 0.975 },
-              { GEN_AUTO, 1.9e-3, 1e-2, 0.975 } };
+} bound[] = {
+    { GEN_FP32, GEN_KV_F16, 1e-4, 1e-2, 0.99 },  { GEN_FP32, GEN_KV_Q8, 1e-3, 1e-2, 0.98 },
+    { GEN_INT16, GEN_KV_F16, 1e-4, 1e-2, 0.99 }, { GEN_INT8, GEN_KV_F16, 1.9e-3, 1e-2, 0.975 },
+    { GEN_INT8, GEN_KV_Q8, 2.5e-3, 1e-2, 0.97 }, { GEN_AUTO, GEN_KV_F16, 1.9e-3, 1e-2, 0.975 }
+};
 
 static void check_parity(const struct js *js, const uint32_t *tok, int n, size_t p)
 {
     struct gen *g;
-    struct gen_conf conf = { .precision = bound[p].precision };
+    struct gen_conf conf = { .precision = bound[p].precision, .kv = bound[p].kv };
     struct err err = { "" };
     NEED(gen_open(&g, model_path(), &conf, &err) == ST_OK, "%s", err.msg);
     int n_vocab = gen_vocab_size(g);
     float *logits = xaligned((size_t)n * (size_t)n_vocab * sizeof *logits);
     NEED(gen_logits(g, tok, n, logits, &err) == ST_OK, "%s", err.msg);
     const struct js *by = js_get(js, "by");
-    printf("precision %d:\n", (int)bound[p].precision);
+    printf("precision %d (%s), cache %s:\n", (int)bound[p].precision, gen_precision(g), gen_kv(g));
     compare(by, "transformers_fp32", logits, n_vocab, bound[p].kl_fp32, bound[p].same);
     compare(by, "llamacpp_fp32", logits, n_vocab, bound[p].kl_fp32, bound[p].same);
     compare(by, "llamacpp_q4_1", logits, n_vocab, bound[p].kl_q4_1, 0.9);

@@ -8,13 +8,18 @@
 
 enum { MANY = 40 };
 
-static bool open_tiny(struct gen **g, int n_threads, int n_slots)
+static bool open_tiny_kv(struct gen **g, int n_threads, int n_slots, enum gen_kv kv)
 {
     struct err err = { "" };
-    struct gen_conf conf = { .n_threads = n_threads, .n_slots = n_slots };
+    struct gen_conf conf = { .n_threads = n_threads, .n_slots = n_slots, .kv = kv };
     enum st st = gen_open(g, TINY, &conf, &err);
     CHECK(st == ST_OK, "%s", err.msg);
     return st == ST_OK;
+}
+
+static bool open_tiny(struct gen **g, int n_threads, int n_slots)
+{
+    return open_tiny_kv(g, n_threads, n_slots, GEN_KV_F16);
 }
 
 /* A few different requests that depend on i alone. */
@@ -85,7 +90,7 @@ void test_neighbours(void)
 }
 
 /* Long prompts that begin alike give what they give alone, also when the blocks come from earlier requests. */
-void test_shared_prefix(void)
+static void shared_prefix(enum gen_kv kv)
 {
     struct gen *g;
     struct gen_result r;
@@ -95,7 +100,7 @@ void test_shared_prefix(void)
     for (int i = 0; i < 120; i++)
         str_printf(&prompt, "%d", i % 10);
     for (int round = 0; round < 3; round++) {
-        if (!open_tiny(&g, 2, 4))
+        if (!open_tiny_kv(&g, 2, 4, kv))
             return;
         for (int again = 0; again < 1 + round; again++) {
             for (int i = 0; i < 6; i++) {
@@ -129,11 +134,17 @@ void test_shared_prefix(void)
     str_release(&prompt);
 }
 
+void test_shared_prefix(void)
+{
+    shared_prefix(GEN_KV_F16);
+    shared_prefix(GEN_KV_Q8);
+}
+
 /* Blocks as such: whole ones are shared, parts of one are copied, never more than was computed or is allowed. */
 void test_cache_blocks(void)
 {
-    enum { N = 100, ELEM = 64 };
-    struct kvcache *c = kvcache_new(ELEM, 12);
+    enum { N = 100, BYTES = 64 };
+    struct kvcache *c = kvcache_new(BYTES, 12);
     struct kv_seq first, other;
     uint32_t tok[N], like[N];
     int n_have;
@@ -142,7 +153,7 @@ void test_cache_blocks(void)
     NEED(kv_seq_open(c, &first, tok, N, N, &n_have) && n_have == 0, "%d positions", n_have);
     for (int i = 0; i < 70; i++) {
         kv_seq_fill(&first, i);
-        first.data[i / KV_BLOCK][i % KV_BLOCK] = (uint16_t)(1000 + i);
+        first.data[i / KV_BLOCK][i % KV_BLOCK] = (uint8_t)(100 + i);
     }
     static const struct {
         int differs, n_prompt, n_have; /* differs: the first token that does */
@@ -154,7 +165,7 @@ void test_cache_blocks(void)
         NEED(kv_seq_open(c, &other, like, t[i].n_prompt, N, &n_have), "no room");
         CHECK(n_have == t[i].n_have, "%zu: %d positions, want %d", i, n_have, t[i].n_have);
         for (int k = 0; k < n_have; k++)
-            CHECK(other.data[k / KV_BLOCK][k % KV_BLOCK] == 1000 + k, "%zu: position %d", i, k);
+            CHECK(other.data[k / KV_BLOCK][k % KV_BLOCK] == 100 + k, "%zu: position %d", i, k);
         CHECK(kv_seq_ready(&other, n_have), "%zu", i);
         kv_seq_fill(&other, n_have);
         kv_seq_close(c, &other);

@@ -43,19 +43,29 @@ static void take(struct gen *g, char *text[REQUESTS])
     CHECK(st == ST_END, "%s", err.msg);
 }
 
-/* All settings and precisions: alone with one thread, in crowds of several sizes, orders and numbers of threads. */
+static const struct {
+    enum gen_precision precision;
+    enum gen_kv kv;
+} kind[] = { { GEN_FP32, GEN_KV_F16 },
+             { GEN_INT16, GEN_KV_F16 },
+             { GEN_INT8, GEN_KV_F16 },
+             { GEN_FP32, GEN_KV_Q8 },
+             { GEN_INT8, GEN_KV_Q8 } };
+
+/* All settings, precisions and forms of the cache: alone with one thread, in crowds of several sizes, orders and numbers of threads. */
 void test_settings(void)
 {
     static const struct {
         int n_threads, n_slots;
         bool backwards;
     } crowd[] = { { 1, 32, false }, { 3, 32, true }, { 2, 5, true }, { 4, 1, false } };
-    for (int precision = GEN_FP32; precision <= GEN_INT8; precision++) {
+    for (size_t p = 0; p < N_OF(kind); p++) {
         char *alone[REQUESTS] = { NULL };
         for (int c = -1; c < (int)N_OF(crowd); c++) {
             struct gen_conf conf = { .n_threads = c < 0 ? 1 : crowd[c].n_threads,
                                      .n_slots = c < 0 ? 1 : crowd[c].n_slots,
-                                     .precision = (enum gen_precision)precision };
+                                     .precision = kind[p].precision,
+                                     .kv = kind[p].kv };
             char *text[REQUESTS] = { NULL };
             struct gen *g;
             struct err err = { "" };
@@ -75,8 +85,8 @@ void test_settings(void)
                                                                          : alone[i] ? alone[i]
                                                                                     : "nothing";
                 CHECK(text[i] && strcmp(got, want) == 0,
-                      "precision %d, crowd %d, request %d: '%s', alone '%s'", precision, c, i, got,
-                      want);
+                      "precision %d, kv %d, crowd %d, request %d: '%s', alone '%s'",
+                      (int)kind[p].precision, (int)kind[p].kv, c, i, got, want);
                 if (c < 0)
                     alone[i] = text[i];
                 else

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "synth/generator.h"
 #include "synth/item.h"
 #include "synth/ledger.h"
 #include "synth/recipe.h"
@@ -503,6 +504,39 @@ static void test_item_key(void)
     recipe_free(c);
 }
 
+static struct digest settings_digest(enum gen_precision precision, enum gen_kv kv, int n_threads)
+{
+    struct generator *g;
+    struct err err = { "" };
+    const struct generator_conf conf = {
+        .n_threads = n_threads, .n_in_flight = n_threads, .precision = precision, .kv = kv
+    };
+    struct digest d = { 0, 0 };
+    enum st st = generator_open(&g, "tests/golden/gguf/tiny.gguf", &conf, &err);
+    CHECK(st == ST_OK, "%s", err.msg);
+    if (st < 0)
+        return d;
+    d = generator_digest(g);
+    generator_close(g);
+    return d;
+}
+
+/* What was asked of the local engine that changes its answers is in requests' keys; how many threads is not. */
+static void test_local_settings(void)
+{
+    const struct digest usual = settings_digest(GEN_AUTO, GEN_KV_F16, 1), other[] = {
+        settings_digest(GEN_FP32, GEN_KV_F16, 1), settings_digest(GEN_INT8, GEN_KV_F16, 1),
+        settings_digest(GEN_AUTO, GEN_KV_Q8, 1), settings_digest(GEN_FP32, GEN_KV_Q8, 1)
+    };
+    CHECK(digest_cmp(usual, settings_digest(GEN_AUTO, GEN_KV_F16, 2)) == 0, "threads in the key");
+    CHECK(digest_cmp(other[2], settings_digest(GEN_AUTO, GEN_KV_Q8, 2)) == 0, "threads in the key");
+    for (size_t i = 0; i < N_OF(other); i++) {
+        CHECK(digest_cmp(usual, other[i]) != 0, "settings %zu have the usual key", i);
+        for (size_t k = 0; k < i; k++)
+            CHECK(digest_cmp(other[k], other[i]) != 0, "settings %zu and %zu share a key", k, i);
+    }
+}
+
 static const struct check_test tests[] = {
     TEST(test_shipped_recipes),
     TEST(test_recipe_messages),
@@ -513,6 +547,7 @@ static const struct check_test tests[] = {
     TEST(test_qa),
     TEST(test_hostile_answers),
     TEST(test_item_key),
+    TEST(test_local_settings),
     TEST(test_ledger_cut),
     TEST(test_ledger_damage),
     TEST(test_ledger_full_disk),

@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+enum { TRY_D = 64 }; /* of a head in the self-test */
+
 const struct decode_kernels *decode_kernels_find(const char *name)
 {
     const struct decode_kernels *k = NULL;
@@ -27,25 +29,47 @@ const struct decode_kernels *decode_kernels_find(const char *name)
     return k;
 }
 
-/* A product and an attention of a few rows, the same by k and by plain C: nothing is used before it passed. */
+size_t decode_kv_bytes(enum decode_kv kv, int d_pad)
+{
+    size_t n = (size_t)2 * (size_t)d_pad * DECODE_BLOCK;
+    return kv == DECODE_KV_F16 ? n * 2 : n + n / DECODE_KV_GROUP * 2;
+}
+
+/* Attention by k over a few made-up positions of a form of the cache. */
+static void try_attention(float *out, const struct decode_kernels *k, enum decode_kv kv)
+{
+    enum { POS = 45, D = TRY_D };
+    float q[D], key[D], value[D], scores[64];
+    uint8_t *block[2] = { xaligned(decode_kv_bytes(kv, D)), xaligned(decode_kv_bytes(kv, D)) };
+    const float *qs[1] = { q };
+    float *outs[1] = { out };
+    int n_pos[1] = { POS };
+    for (int i = 0; i < D; i++)
+        q[i] = (float)((i * 6007) % 997) / 997 - 0.5f;
+    for (int pos = 0; pos < POS; pos++) {
+        for (int i = 0; i < D; i++) {
+            key[i] = (float)((pos * 7919 + i * 6007) % 1013) / 1013 - 0.5f;
+            value[i] = (float)((pos * 6007 + i * 7919) % 997) / 997 - 0.5f;
+        }
+        k->kv[kv].put(block[pos / DECODE_BLOCK], pos % DECODE_BLOCK, key, value, D, D);
+    }
+    k->kv[kv].attend(outs, qs, n_pos, 1, block, 0, D, scores);
+    free(block[0]);
+    free(block[1]);
+}
+
+/* A product and attentions of a few rows, the same by k and by plain C: nothing is used before it passed. */
 static bool agrees(const struct decode_kernels *k)
 {
-    enum { IN = 40, OUT = 37, ROWS = 13, POS = 45, D = 32 };
+    enum { IN = 40, OUT = 37, ROWS = 13 };
     const struct decode_kernels *both[2] = { decode_kernels_plain(), k };
-    float rows[OUT * IN], x[ROWS * IN], y[2][ROWS * OUT], q[D], out[2][D], scores[64];
-    uint16_t cache[2][2 * D * DECODE_BLOCK];
+    float rows[OUT * IN], x[ROWS * IN], y[2][ROWS * OUT], out[2][N_DECODE_KV][TRY_D];
     for (int i = 0; i < OUT * IN; i++)
         rows[i] = (float)((i * 7919) % 1013) / 1013 - 0.5f;
     for (int i = 0; i < ROWS * IN; i++)
         x[i] = (float)((i * 6007) % 997) / 997 - 0.5f;
-    for (int i = 0; i < D; i++)
-        q[i] = x[i];
     for (int b = 0; b < 2; b++) {
         struct decode_packed w;
-        uint16_t *block[2] = { cache[0], cache[1] };
-        const float *qs[1] = { q };
-        float *outs[1] = { out[b] };
-        int n_pos[1] = { POS };
         decode_packed_init(&w, both[b], IN, OUT, 0);
         for (int p = 0; p < w.n_panel; p++) {
             const float *at[64] = { NULL };
@@ -55,17 +79,15 @@ static bool agrees(const struct decode_kernels *k)
         }
         both[b]->product(&w, 0, w.n_panel, x, IN, ROWS, y[b], OUT, DECODE_STORE);
         decode_packed_release(&w);
-        for (int i = 0; i < 2; i++)
-            both[b]->to_f16(cache[i], rows + i * 100, D * DECODE_BLOCK);
-        for (int i = 0; i < 2; i++)
-            both[b]->to_f16(cache[i] + D * DECODE_BLOCK, rows + i * 50, D * DECODE_BLOCK);
-        both[b]->attend(outs, qs, n_pos, 1, block, 0, D, scores);
+        for (int kv = 0; kv < N_DECODE_KV; kv++)
+            try_attention(out[b][kv], both[b], (enum decode_kv)kv);
     }
     bool same = true;
     for (int i = 0; i < ROWS * OUT; i++)
         same = same && fabsf(y[0][i] - y[1][i]) < 1e-4f;
-    for (int i = 0; i < D; i++)
-        same = same && fabsf(out[0][i] - out[1][i]) < 1e-4f;
+    for (int kv = 0; kv < N_DECODE_KV; kv++)
+        for (int i = 0; i < TRY_D; i++)
+            same = same && fabsf(out[0][kv][i] - out[1][kv][i]) < 1e-4f;
     return same;
 }
 

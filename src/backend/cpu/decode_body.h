@@ -7,47 +7,15 @@
  */
 #include "backend/cpu/decode.h"
 
+#include "backend/cpu/decode_attn.h"
 #include "backend/cpu/decode_end.h"
 #include "backend/cpu/vec.h"
 #include "base/attr.h"
-#include "base/half.h"
 
 enum {
     N_COL = 2 * VW,
-    MAX_ROWS = VW == 16 ? 12 : 6,  /* accumulators fill the registers */
-    ATTN_VECS = DECODE_BLOCK / VW, /* vectors a row of an attention tile */
-    ATTN_ROWS = VW == 16 ? 6 : 3,
+    MAX_ROWS = VW == 16 ? 12 : 6, /* accumulators fill the registers */
 };
-
-#if defined(__AVX512F__)
-static inline vf v_load_f16(const uint16_t *p)
-{
-    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
-}
-static inline void v_store_f16(uint16_t *p, vf a)
-{
-    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
-}
-#elif defined(__F16C__)
-static inline vf v_load_f16(const uint16_t *p)
-{
-    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
-}
-static inline void v_store_f16(uint16_t *p, vf a)
-{
-    _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
-}
-#else
-static inline vf v_load_f16(const uint16_t *p)
-{
-    V_EACH(float_from_f16(p[i]));
-}
-static inline void v_store_f16(uint16_t *p, vf a)
-{
-    for (int i = 0; i < VW; i++)
-        p[i] = float_to_f16(a.f[i]);
-}
-#endif
 
 struct ahead { /* memory that will be needed next, fetched while this tile is computed */
     const float *at;
@@ -156,117 +124,6 @@ static void rmsnorm(float *y, const float *x, const float *w, int n, float eps)
                   n - i);
 }
 
-/* acc [n_row, 32] += a [n_row][n] b [n, 32], b in half precision with rows ldb apart. */
-static ALWAYS_INLINE void attn_tile(int n_row, int n, const float *const *a, const uint16_t *b,
-                                    size_t ldb, vf acc[ATTN_ROWS][ATTN_VECS])
-{
-    for (int k = 0; k < n; k++) {
-        vf v[ATTN_VECS];
-#pragma GCC unroll 8
-        for (int j = 0; j < ATTN_VECS; j++)
-            v[j] = v_load_f16(b + (size_t)k * ldb + j * VW);
-#pragma GCC unroll 8
-        for (int i = 0; i < n_row; i++) {
-            vf s = v_set1(a[i][k]);
-#pragma GCC unroll 8
-            for (int j = 0; j < ATTN_VECS; j++)
-                acc[i][j] = v_fma(s, v[j], acc[i][j]);
-        }
-    }
-}
-
-/* Turns one row of scores into weights, not yet divided by their sum, which it returns. */
-static float softmax_row(float *s, int n, int n_padded)
-{
-    for (int i = n; i < n_padded; i++)
-        s[i] = s[0]; /* any score of the row: the maximum stays */
-    vf m = v_load(s);
-    for (int i = VW; i < n_padded; i += VW)
-        m = v_max(m, v_load(s + i));
-    vf max = v_set1(v_hmax(m));
-    for (int i = 0; i < n_padded; i += VW)
-        v_store(s + i, v_exp(v_sub(v_load(s + i), max)));
-    for (int i = n; i < n_padded; i++)
-        s[i] = 0;
-    vf sum = v_set1(0);
-    for (int i = 0; i < n_padded; i += VW)
-        sum = v_add(sum, v_load(s + i));
-    return v_sum(sum);
-}
-
-static ALWAYS_INLINE void attend_rows(int n_row, float *const *out, const float *const *q,
-                                      const int *n_pos, uint16_t *const *block, size_t offset,
-                                      int d_pad, float *scores)
-{
-    int n_max = 0;
-    for (int i = 0; i < n_row; i++)
-        n_max = n_pos[i] > n_max ? n_pos[i] : n_max;
-    int n_block = (n_max + DECODE_BLOCK - 1) / DECODE_BLOCK;
-    size_t lds = (size_t)n_block * DECODE_BLOCK;
-    vf acc[ATTN_ROWS][ATTN_VECS];
-    float inv[ATTN_ROWS];
-    for (int b = 0; b < n_block; b++) {
-        for (int i = 0; i < n_row; i++)
-            for (int j = 0; j < ATTN_VECS; j++)
-                acc[i][j] = v_set1(0);
-        attn_tile(n_row, d_pad, q, block[b] + offset, DECODE_BLOCK, acc);
-        for (int i = 0; i < n_row; i++)
-            for (int j = 0; j < ATTN_VECS; j++)
-                v_store(scores + (size_t)i * lds + (size_t)b * DECODE_BLOCK + j * VW, acc[i][j]);
-    }
-    for (int i = 0; i < n_row; i++)
-        inv[i] = 1.0f / softmax_row(scores + (size_t)i * lds, n_pos[i], (int)lds);
-    for (int d = 0; d < d_pad; d += DECODE_BLOCK) {
-        for (int i = 0; i < n_row; i++)
-            for (int j = 0; j < ATTN_VECS; j++)
-                acc[i][j] = v_set1(0);
-        for (int b = 0; b < n_block; b++) {
-            int n = n_max - b * DECODE_BLOCK;
-            const float *s[ATTN_ROWS];
-            for (int i = 0; i < n_row; i++)
-                s[i] = scores + (size_t)i * lds + (size_t)b * DECODE_BLOCK;
-            attn_tile(n_row, n < DECODE_BLOCK ? n : DECODE_BLOCK, s,
-                      block[b] + offset + (size_t)d_pad * DECODE_BLOCK + d, (size_t)d_pad, acc);
-        }
-        for (int i = 0; i < n_row; i++)
-            for (int j = 0; j < ATTN_VECS; j++)
-                v_store(out[i] + d + j * VW, v_mul(acc[i][j], v_set1(inv[i])));
-    }
-}
-
-static void attend(float *const *out, const float *const *q, const int *n_pos, int n_row,
-                   uint16_t *const *block, size_t offset, int d_pad, float *scores)
-{
-    switch (n_row) {
-#define CASE(n)                                                                                    \
-    case n:                                                                                        \
-        attend_rows(n, out, q, n_pos, block, offset, d_pad, scores);                               \
-        break;
-        CASE(1)
-        CASE(2)
-        CASE(3)
-#if defined(__AVX512F__)
-        CASE(4)
-        CASE(5)
-        CASE(6)
-#endif
-#undef CASE
-    }
-}
-
-static void to_f16(uint16_t *out, const float *x, int n)
-{
-    vf hi = v_set1(65504.0f), lo = v_set1(-65504.0f);
-    int i = 0;
-    for (; i + VW <= n; i += VW)
-        v_store_f16(out + i, v_min(hi, v_max(lo, v_load(x + i))));
-    if (i < n) {
-        uint16_t last[VW];
-        v_store_f16(last, v_min(hi, v_max(lo, v_load_n(x + i, n - i))));
-        memcpy(out + i, last, (size_t)(n - i) * sizeof *last);
-    }
-}
-
 static float max_of(const float *x, int n)
 {
     vf m = v_set1(-INFINITY);
@@ -332,8 +189,7 @@ static const struct decode_kernels DECODE_TABLE = {
     .n_attn_rows = ATTN_ROWS,
     .product = product,
     .rmsnorm = rmsnorm,
-    .attend = attend,
-    .to_f16 = to_f16,
+    .kv = { [DECODE_KV_F16] = { put_f16, attend_f16 }, [DECODE_KV_Q8] = { put_q8, attend_q8 } },
     .max = max_of,
     .exp_sum = exp_sum,
     .at_least = at_least,
