@@ -109,7 +109,7 @@ void test_products(void)
  * d products, so it grows with the root of d. */
 static double attention_bound(enum decode_kv kv, int d)
 {
-    return kv == DECODE_KV_F16 ? 2e-2 : 0.02 + 0.008 * sqrt((double)d);
+    return kv == DECODE_KV_F16 ? 2e-2 : 0.02 * (1 + sqrt((double)d));
 }
 
 struct cache { /* one sequence's of one head, by one family of kernels */
