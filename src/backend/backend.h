@@ -67,6 +67,12 @@ struct backend_peak {
     double used; /* of the precision that this backend multiplies in */
 };
 
+/* n threads on the host. Since open, seconds: of the caller in work that it shares out, and of all of them busy in it. */
+struct backend_threads {
+    int n;
+    double run_s, busy_s;
+};
+
 struct backend;
 
 /* qkv is [n_tok, (n_head + 2 n_kv_head) d_head]: query heads, key heads, value heads of a token, before
@@ -75,6 +81,7 @@ struct backend_ops {
     void (*close)(struct backend *b);
     enum st (*sync)(struct backend *b, struct err *err);
     void (*peak)(struct backend *b, struct backend_peak *out); /* measured now: about 10 ms */
+    void (*threads)(const struct backend *b, struct backend_threads *out);
 
     /* Tensors. alloc gives zeroed memory to a shape; upload and download move whole tensors. */
     enum st (*alloc)(struct backend *b, struct tensor *t, struct err *err);

@@ -1,8 +1,9 @@
-/* backend/profile.c - see profile.h. Every operation is passed on between two looks at the clock. */
+/* backend/profile.c - see profile.h. Every operation is passed on between two looks at the clocks. */
 #include "backend/profile.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -11,20 +12,46 @@ struct profiled {
     struct backend base;
     struct backend *in;
     struct profile_part part[N_PROFILE];
+    double reset_s, called_s; /* when counting began; in operations since then */
 };
 
-static void count(struct profiled *p, enum profile_id id, double start, double flop)
+/* What time it is, and how busy the threads of the backend inside have been. */
+struct look {
+    double s;
+    struct backend_threads threads;
+};
+
+static struct look look(const struct profiled *p)
 {
-    p->part[id].s += clock_s() - start;
+    struct look l;
+    p->in->ops->threads(p->in, &l.threads);
+    l.s = clock_s();
+    return l;
+}
+
+/* Of n threads for s seconds some were busy, together for busy_s: the rest of them waited. */
+static void share_out(struct profile_part *part, enum profile_id id, double s, double busy_s, int n)
+{
+    part[id].s += busy_s / n;
+    part[PROFILE_WAITING].s += s - busy_s / n;
+}
+
+static void count(struct profiled *p, enum profile_id id, struct look start, double flop)
+{
+    struct look end = look(p);
+    double s = end.s - start.s, shared_s = end.threads.run_s - start.threads.run_s;
+    double alone_s = s - shared_s; /* the caller */
+    share_out(p->part, id, s, alone_s + end.threads.busy_s - start.threads.busy_s, end.threads.n);
     p->part[id].flop += flop;
     p->part[id].n_call++;
+    p->called_s += s;
 }
 
 /* Calls an operation of the backend inside, which is p->in, and counts it. */
 #define COUNTED(id, flop, call)                                                                    \
     do {                                                                                           \
         struct profiled *p = (struct profiled *)b;                                                 \
-        double start = clock_s();                                                                  \
+        struct look start = look(p);                                                               \
         p->in->ops->call;                                                                          \
         count(p, id, start, flop);                                                                 \
     } while (0)
@@ -60,6 +87,12 @@ static enum st profiled_sync(struct backend *b, struct err *err)
 static void profiled_peak(struct backend *b, struct backend_peak *out)
 {
     inside(b)->ops->peak(inside(b), out);
+}
+
+static void profiled_threads(const struct backend *b, struct backend_threads *out)
+{
+    const struct backend *in = ((const struct profiled *)b)->in;
+    in->ops->threads(in, out);
 }
 
 static enum st profiled_alloc(struct backend *b, struct tensor *t, struct err *err)
@@ -222,6 +255,7 @@ static const struct backend_ops ops = {
     .close = profiled_close,
     .sync = profiled_sync,
     .peak = profiled_peak,
+    .threads = profiled_threads,
     .alloc = profiled_alloc,
     .free = profiled_free,
     .upload = upload,
@@ -262,9 +296,14 @@ struct backend *backend_profiled(struct backend *b)
     return &p->base;
 }
 
-const struct profile_part *backend_profile(const struct backend *b)
+void backend_profile(const struct backend *b, struct profile *out)
 {
-    return ((const struct profiled *)b)->part;
+    const struct profiled *p = (const struct profiled *)b;
+    struct look now = look(p);
+    double rest_s = now.s - p->reset_s - p->called_s;
+    out->s = now.s - p->reset_s;
+    memcpy(out->part, p->part, sizeof out->part);
+    share_out(out->part, PROFILE_REST, rest_s, rest_s, now.threads.n); /* the caller alone */
 }
 
 void backend_profile_reset(struct backend *b)
@@ -273,9 +312,12 @@ void backend_profile_reset(struct backend *b)
         [PROFILE_PRODUCTS] = "products",   [PROFILE_LOSS] = "loss",
         [PROFILE_ATTENTION] = "attention", [PROFILE_ELEMENTS] = "element-wise",
         [PROFILE_OPTIMIZER] = "optimizer", [PROFILE_LAYOUTS] = "weight layouts",
-        [PROFILE_COPIES] = "copies",
+        [PROFILE_COPIES] = "copies",       [PROFILE_REST] = "rest",
+        [PROFILE_WAITING] = "waiting",
     };
     struct profiled *p = (struct profiled *)b;
     for (int i = 0; i < N_PROFILE; i++)
         p->part[i] = (struct profile_part){ .name = name[i] };
+    p->called_s = 0;
+    p->reset_s = clock_s();
 }

@@ -3,11 +3,13 @@
  *
  *     b = backend_profiled(b);                       takes the backend; closing closes both
  *     ...                                            any calls, results as before
- *     const struct profile_part *part = backend_profile(b);      N_PROFILE parts
+ *     struct profile p;
+ *     backend_profile(b, &p);                        since the last reset
  *
- * Only for backends whose calls run at once (cpu, ref): one that queues them would count as idle. Seconds are
- * the caller's, threads that wait for each other included. FLOP are those that the shapes ask for: a causal
- * product counts half, what an implementation computes again does not count.
+ * Only for backends whose calls run at once (cpu, ref): one that queues them would count as idle. The seconds of
+ * n threads are those that they were at work, divided by n; what they were not is a part of its own, so that the
+ * parts sum to the time that passed. FLOP are those that the shapes ask for: a causal product counts half, what
+ * an implementation computes again does not count.
  *
  * Threads: as the backend inside.
  */
@@ -24,6 +26,8 @@ enum profile_id {
     PROFILE_OPTIMIZER,
     PROFILE_LAYOUTS, /* weights made ready after a step */
     PROFILE_COPIES,
+    PROFILE_REST,    /* of the caller, between operations */
+    PROFILE_WAITING, /* threads without work: others are not done, or the caller works alone */
     N_PROFILE
 };
 
@@ -33,8 +37,13 @@ struct profile_part {
     uint64_t n_call;
 };
 
+struct profile {
+    struct profile_part part[N_PROFILE];
+    double s; /* that passed: the parts' sum */
+};
+
 struct backend *backend_profiled(struct backend *b);
-const struct profile_part *backend_profile(const struct backend *b); /* of backend_profiled */
+void backend_profile(const struct backend *b, struct profile *out); /* of backend_profiled */
 void backend_profile_reset(struct backend *b);
 
 #endif

@@ -8,13 +8,20 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 
 /* A worker spins for a while before it sleeps: between two layers of a model there is no time to wake up. */
 enum { SPIN = 4000 };
 
+struct busy { /* a cache line of its own: each thread writes its one */
+    _Alignas(64) double s;
+};
+
 struct pool {
     int n_threads;
+    struct busy *busy; /* [n_threads] */
+    double run_s;
     pthread_t *thread; /* n_threads - 1 workers */
     pthread_mutex_t lock;
     pthread_cond_t wake, done;
@@ -34,9 +41,11 @@ struct worker {
 
 static void take_items(struct pool *p, int thread)
 {
+    double start = clock_s();
     size_t i;
     while ((i = atomic_fetch_add(&p->next, 1)) < p->n_items)
         p->fn(p->job, i, thread);
+    p->busy[thread].s += clock_s() - start;
 }
 
 static void relax(void)
@@ -78,6 +87,7 @@ struct pool *pool_new(int n_threads)
     struct pool *p = NEW(struct pool);
     p->n_threads = n_threads > 1 ? n_threads : 1;
     p->thread = NEW_ARRAY(pthread_t, (size_t)p->n_threads);
+    p->busy = xaligned((size_t)p->n_threads * sizeof *p->busy);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     pthread_cond_init(&p->done, NULL);
@@ -113,6 +123,7 @@ void pool_free(struct pool *p)
     pthread_cond_destroy(&p->wake);
     pthread_mutex_destroy(&p->lock);
     free(p->thread);
+    free(p->busy);
     free(p);
 }
 
@@ -128,6 +139,7 @@ void pool_run(struct pool *p, size_t n_items, pool_fn *fn, void *job)
             fn(job, i, 0);
         return;
     }
+    double start = clock_s();
     p->n_items = n_items;
     p->fn = fn;
     p->job = job;
@@ -143,6 +155,15 @@ void pool_run(struct pool *p, size_t n_items, pool_fn *fn, void *job)
             pthread_cond_wait(&p->done, &p->lock);
         pthread_mutex_unlock(&p->lock);
     }
+    p->run_s += clock_s() - start;
+}
+
+struct pool_time pool_time(const struct pool *p)
+{
+    struct pool_time t = { 0, p ? p->run_s : 0 };
+    for (int i = 0; p && i < p->n_threads; i++)
+        t.busy_s += p->busy[i].s;
+    return t;
 }
 
 int cpu_count(void)

@@ -21,6 +21,14 @@ typedef void pool_fn(void *job, size_t item,
 struct pool *pool_new(int n_threads); /* the caller counts as one; 1 starts no thread */
 void pool_free(struct pool *p);       /* NULL is fine */
 int pool_size(const struct pool *p);  /* 1 for NULL */
+
+/* Since pool_new, seconds: threads idle for run_s * pool_size - busy_s of them. A pool_run that needs one thread only,
+ * or has one, counts as neither. NULL: zeros. */
+struct pool_time {
+    double busy_s; /* of all threads in items */
+    double run_s;  /* of the caller in pool_run */
+};
+struct pool_time pool_time(const struct pool *p);
 void pool_run(struct pool *p, size_t n_items, pool_fn *fn,
               void *job); /* NULL pool: in order, here */
 

@@ -6,27 +6,27 @@
 #include "run/folder.h"
 #include "train/train.h"
 
-static void profile_row(const char *part, double s, double wall_s, double flop, struct cli *cli)
+static void profile_row(const struct pilot *p, const char *part, double s, double flop,
+                        struct cli *cli)
 {
     struct js *row = js_object();
     js_put_text(row, "part", part);
     js_put_real(row, "s", s);
-    js_put_real(row, "share", s / wall_s);
+    js_put_real(row, "share", s / p->profile.s);
     js_put_real(row, "gflop_per_s", flop > 0 ? flop / s * 1e-9 : NAN);
+    js_put_real(row, "share_of_peak", flop > 0 && p->peak > 0 ? flop / s / p->peak : NAN);
     out_row(cli->out, row);
 }
 
-/* The rest is what no operation of the backend takes: tokens, loss sums, and the clock itself. */
 static void print_profile(const struct pilot *p, struct cli *cli)
 {
-    double counted = 0, flop = 0;
+    double flop = 0;
     for (int i = 0; i < N_PROFILE; i++) {
-        profile_row(p->part[i].name, p->part[i].s, p->wall_s, p->part[i].flop, cli);
-        counted += p->part[i].s;
-        flop += p->part[i].flop;
+        const struct profile_part *part = &p->profile.part[i];
+        profile_row(p, part->name, part->s, part->flop, cli);
+        flop += part->flop;
     }
-    profile_row("rest", p->wall_s - counted, p->wall_s, 0, cli);
-    profile_row("all", p->wall_s, p->wall_s, flop, cli);
+    profile_row(p, "all", p->profile.s, flop, cli);
 }
 
 static enum st pilot(const struct train_conf *c, const struct train_env *env, struct cli *cli,
@@ -136,7 +136,10 @@ static const char detail[] =
     "--pilot needs "
     "no data and prints the speed of some steps: train --pilot --params SIZE --vocab-size V "
     "[--seq-len L --batch-tokens B]. --profile does the same and then prints where the time of a "
-    "step went, part by part; gflop_per_s counts the multiplications that the shapes ask for.\n\n"
+    "step went, part by part; gflop_per_s counts the multiplications that the shapes ask for, "
+    "share_of_peak "
+    "is to what the processor can do at most, measured then. Seconds are those of all threads at "
+    "work, divided by their number; what they were not is the part `waiting`.\n\n"
     "RUN holds run.json (what was asked and all settings), metrics.jsonl, a TensorBoard event "
     "file, checkpoint/ (a Hugging Face folder) and, last, result.json. With several --tokens there "
     "is such a folder for each of them, RUN/TOKENS; a folder never holds both. What was left open "

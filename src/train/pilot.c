@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "base/rng.h"
@@ -38,6 +37,14 @@ static enum st timed_step(struct model *m, const struct adamw_conf *adamw, uint3
     return st;
 }
 
+/* The better of what was measured before and now: a disturbance can only make it less. */
+static void look_at_peak(struct pilot *p, struct backend *b)
+{
+    struct backend_peak now;
+    b->ops->peak(b, &now);
+    p->peak = now.used > p->peak ? now.used : p->peak;
+}
+
 static enum st measure(struct pilot *out, struct model *m, struct backend *profiled,
                        const struct adamw_conf *adamw, uint64_t batch_tokens, uint64_t seq_len,
                        uint64_t seed, struct err *err)
@@ -51,8 +58,10 @@ static enum st measure(struct pilot *out, struct model *m, struct backend *profi
     /* The first step allocates and touches its memory: not timed. */
     enum st st =
         timed_step(m, adamw, tok, pass, (int)n_window, (int)seq_len, 1, &rng, &warm_s, err);
-    if (profiled)
+    if (profiled) {
+        look_at_peak(out, profiled);
         backend_profile_reset(profiled);
+    }
     uint64_t n = 0;
     while (st == ST_OK && n < MAX_STEPS && (n < MIN_STEPS || sum + warm_s < enough_s) &&
            !stop_asked()) {
@@ -62,10 +71,11 @@ static enum st measure(struct pilot *out, struct model *m, struct backend *profi
     }
     if (st == ST_OK && n == 0)
         st = err_set(err, ST_INTERRUPTED, "interrupted");
+    if (st == ST_OK && profiled) {
+        backend_profile(profiled, &out->profile);
+        look_at_peak(out, profiled);
+    }
     if (st == ST_OK) {
-        out->wall_s = sum;
-        if (profiled)
-            memcpy(out->part, backend_profile(profiled), sizeof out->part);
         qsort(took, n, sizeof *took, by_value);
         out->n_step = n;
         out->step_s = took[n / 2];

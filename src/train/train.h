@@ -22,14 +22,15 @@
 MUST_USE enum st train_run(struct train_plan *p, struct err *err);
 
 /* Speed of steps on random tokens: about two seconds, no data. With conf->profile also where the time of the timed
- * steps went; the clock is looked at so rarely that they are no slower for it. */
+ * steps went, and the peak, measured before and after them; the clock is looked at so rarely that they are no
+ * slower for it. */
 struct pilot {
     uint64_t n_param, n_param_nonemb, n_step;
     double step_s; /* median */
     double tok_per_s, flop_per_tok;
     char backend[64];
-    double wall_s;                       /* of the timed steps */
-    struct profile_part part[N_PROFILE]; /* names NULL without a profile */
+    struct profile profile; /* zeros without conf->profile, as is peak */
+    double peak;            /* FLOP/s of the precision that products are made in; 0: unknown */
 };
 MUST_USE enum st train_pilot(struct pilot *out, const struct train_conf *conf,
                              const struct train_env *env, struct err *err);

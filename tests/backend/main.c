@@ -664,6 +664,50 @@ static void test_tables(void)
     }
 }
 
+/* Parts of calls on one thread, on two, and between calls: none negative, together the time that passed. */
+static void test_profile(void)
+{
+    for (int n_thread = 1; n_thread <= 2; n_thread++) {
+        struct backend *b;
+        struct err err;
+        struct profile p;
+        struct tensor x = tensor_2d(DTYPE_F32, 1024, 256), y = tensor_2d(DTYPE_F32, 1024, 512),
+                      w = tensor_2d(DTYPE_F32, 512, 256), norm = tensor_1d(DTYPE_F64, 1);
+        NEED(backend_open(&b, "cpu", n_thread, PRECISION_FP32, &err) == ST_OK, "%s", err.msg);
+        b = backend_profiled(b);
+        NEED(b->ops->alloc(b, &x, &err) == ST_OK && b->ops->alloc(b, &y, &err) == ST_OK &&
+                 b->ops->alloc(b, &w, &err) == ST_OK && b->ops->alloc(b, &norm, &err) == ST_OK,
+             "%s", err.msg);
+        struct weight *weight = b->ops->weight_new(b, w);
+        b->ops->weights_ready(b, weight, false);
+        backend_profile_reset(b);
+        for (int i = 0; i < 5; i++) {
+            b->ops->linear(b, y, x, weight, tensor_none);
+            b->ops->sumsq(b, norm, y);
+        }
+        backend_profile(b, &p);
+        double sum = 0;
+        for (int i = 0; i < N_PROFILE; i++) {
+            CHECK(p.part[i].s >= -1e-9 && p.part[i].s <= p.s, "%s: %g s of %g", p.part[i].name,
+                  p.part[i].s, p.s);
+            sum += p.part[i].s;
+        }
+        CHECK(p.s > 0 && fabs(sum - p.s) < 1e-9, "parts %.12g, whole %.12g", sum, p.s);
+        CHECK(p.part[PROFILE_PRODUCTS].n_call == 5 && p.part[PROFILE_OPTIMIZER].n_call == 5 &&
+                  p.part[PROFILE_PRODUCTS].flop == 5 * 2. * 1024 * 512 * 256 &&
+                  p.part[PROFILE_PRODUCTS].s > 0 && p.part[PROFILE_LAYOUTS].n_call == 0,
+              "counts");
+        CHECK(n_thread > 1 || p.part[PROFILE_WAITING].s < 1e-9, "one thread waited %g s",
+              p.part[PROFILE_WAITING].s);
+        b->ops->weight_free(b, weight);
+        b->ops->free(b, &x);
+        b->ops->free(b, &y);
+        b->ops->free(b, &w);
+        b->ops->free(b, &norm);
+        backend_close(b);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test test[] = {
@@ -677,6 +721,7 @@ int main(int argc, char **argv)
         TEST(test_forced),
         TEST(test_peak),
         TEST(test_tables),
+        TEST(test_profile),
     };
     return check_main(test, N_OF(test), argc, argv);
 }

@@ -174,6 +174,30 @@ static void test_pool(void)
     pool_free(p);
 }
 
+static void sleep_a_bit(void *job, size_t i, int thread)
+{
+    const struct timespec t = { 0, 20000000 };
+    (void)job, (void)i, (void)thread;
+    nanosleep(&t, NULL);
+}
+
+/* Three items of 20 ms on two threads: whatever else runs, at least that long at work and in pool_run. */
+static void test_pool_time(void)
+{
+    struct pool *p = pool_new(2);
+    pool_run(p, 1, sleep_a_bit, NULL);
+    struct pool_time t = pool_time(p);
+    CHECK(t.busy_s == 0 && t.run_s == 0, "one item is the caller's own work");
+    pool_run(p, 3, sleep_a_bit, NULL);
+    t = pool_time(p);
+    CHECK(pool_size(p) == 2, "no second thread");
+    CHECK(t.busy_s >= 0.06 && t.run_s >= 0.04 && t.busy_s <= 2 * t.run_s, "busy %g, run %g",
+          t.busy_s, t.run_s);
+    pool_free(p);
+    t = pool_time(NULL);
+    CHECK(t.busy_s == 0 && t.run_s == 0, "no pool");
+}
+
 static void test_rng(void)
 {
     struct rng a, b, c;
@@ -396,10 +420,10 @@ static void test_special_files(void)
 int main(int argc, char **argv)
 {
     static const struct check_test test[] = {
-        TEST(test_units),     TEST(test_utf8),           TEST(test_json),   TEST(test_yaml),
-        TEST(test_field_set), TEST(test_pool),           TEST(test_rng),    TEST(test_rng_normals),
-        TEST(test_stream),    TEST(test_stream_stopped), TEST(test_digest), TEST(test_paths),
-        TEST(test_odd_input), TEST(test_special_files),
+        TEST(test_units),       TEST(test_utf8),      TEST(test_json),           TEST(test_yaml),
+        TEST(test_field_set),   TEST(test_pool),      TEST(test_pool_time),      TEST(test_rng),
+        TEST(test_rng_normals), TEST(test_stream),    TEST(test_stream_stopped), TEST(test_digest),
+        TEST(test_paths),       TEST(test_odd_input), TEST(test_special_files),
     };
     return check_main(test, N_OF(test), argc, argv);
 }

@@ -105,13 +105,17 @@ wrong 2 "holds runs of its own" "${free[@]}" --out a
 "$MIXLAW" train --pilot --params 30k --vocab-size 400 --seq-len 32 --batch-tokens 128 --threads 1 |
     grep -q '"tok_per_s":[0-9]' || fail "pilot"
 
-# Where the time goes: the parts and the rest are the whole.
-"$MIXLAW" train --profile --params 30k --vocab-size 400 --seq-len 32 --batch-tokens 128 --threads 1 >profile.json || fail "profile"
+# Where the time goes: the parts are the whole, and no product is faster than the processor.
+"$MIXLAW" train --profile --params 100k --vocab-size 400 --seq-len 64 --batch-tokens 512 --threads 2 >profile.json || fail "profile"
 python3 - profile.json <<'EOF' || fail "the parts of a profile"
 import json, sys
 part = {r["part"]: r for r in map(json.loads, open(sys.argv[1])) if "part" in r}
 whole = part.pop("all")["s"]
-assert {"products", "loss", "attention", "element-wise", "optimizer"} <= part.keys(), part
+assert {"products", "loss", "attention", "element-wise", "optimizer", "rest", "waiting"} <= part.keys(), part
+assert all(r["s"] >= -1e-6 * whole for r in part.values()) and part["waiting"]["s"] < whole, part
+for name in ("products", "loss", "attention"):
+    assert 0 < part[name]["share_of_peak"] <= 1, part[name]
+assert part["waiting"]["share_of_peak"] is None, part
 assert abs(sum(r["s"] for r in part.values()) - whole) < 1e-6 * whole and part["products"]["gflop_per_s"] > 0, part
 EOF
 echo "train: all as it should be"

@@ -402,10 +402,18 @@ static void peak(struct backend *b, struct backend_peak *out)
     peak_measure(cpu_of(b), out);
 }
 
+static void threads(const struct backend *b, struct backend_threads *out)
+{
+    const struct pool *pool = ((const struct cpu_backend *)b)->cpu->pool;
+    struct pool_time t = pool_time(pool);
+    *out = (struct backend_threads){ pool_size(pool), t.run_s, t.busy_s };
+}
+
 static const struct backend_ops ops = {
     .close = cpu_backend_close,
     .sync = host_sync,
     .peak = peak,
+    .threads = threads,
     .alloc = host_alloc,
     .free = host_free,
     .upload = host_upload,

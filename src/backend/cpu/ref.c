@@ -517,10 +517,17 @@ static void no_peak(struct backend *b, struct backend_peak *out)
     *out = (struct backend_peak){ 0, 0, 0 };
 }
 
+static void one_thread(const struct backend *b, struct backend_threads *out)
+{
+    (void)b;
+    *out = (struct backend_threads){ 1, 0, 0 };
+}
+
 static const struct backend_ops ops = {
     .close = ref_close,
     .sync = host_sync,
     .peak = no_peak,
+    .threads = one_thread,
     .alloc = host_alloc,
     .free = host_free,
     .upload = host_upload,
