@@ -69,12 +69,25 @@ static void test_defaults(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        TEST(test_cosine),      TEST(test_wsd),        TEST(test_defaults),
-        TEST(test_run),         TEST(test_up_to_date), TEST(test_threads),
-        TEST(test_branches),    TEST(test_resume),     TEST(test_options),
-        TEST(test_linear),      TEST(test_torn_state), TEST(test_memory_refused),
-        TEST(test_interrupted), TEST(test_diverged),   TEST(test_full_disk),
-        TEST(test_lock),        TEST(test_bad_input),  TEST(test_metrics_and_events),
+        TEST(test_cosine),
+        TEST(test_wsd),
+        TEST(test_defaults),
+        TEST(test_run),
+        TEST(test_up_to_date),
+        TEST(test_threads),
+        TEST(test_kernel_paths),
+        TEST(test_branches),
+        TEST(test_resume),
+        TEST(test_options),
+        TEST(test_linear),
+        TEST(test_torn_state),
+        TEST(test_memory_refused),
+        TEST(test_interrupted),
+        TEST(test_diverged),
+        TEST(test_full_disk),
+        TEST(test_lock),
+        TEST(test_bad_input),
+        TEST(test_metrics_and_events),
     };
     return check_main(tests, N_OF(tests), argc, argv);
 }

@@ -24,7 +24,7 @@ static bool there(const char *dir, const char *name)
     return yes;
 }
 
-static void same_result(const char *dir, const char *want_dir)
+void same_result(const char *dir, const char *want_dir)
 {
     char *got = result_of(dir), *want = result_of(want_dir);
     CHECK(got && want && strcmp(got, want) == 0, "%s:\n%s\nwant %s:\n%s", dir, got, want_dir, want);
@@ -32,7 +32,7 @@ static void same_result(const char *dir, const char *want_dir)
     free(want);
 }
 
-static void same_file(const char *dir, const char *want_dir, const char *name)
+void same_file(const char *dir, const char *want_dir, const char *name)
 {
     struct strbuf a = { 0 }, b = { 0 };
     struct err err = { "" };

@@ -31,10 +31,15 @@ double children_cpu_s(void); /* of the children that have ended */
 char *result_of(const char *dir);
 void remove_world(const char *name);
 
+/* Two folders' results, and a file in them, are the same; timing aside. */
+void same_result(const char *dir, const char *want_dir);
+void same_file(const char *dir, const char *want_dir, const char *name);
+
 void test_run(void);
 void test_memory_refused(void);
 void test_up_to_date(void);
 void test_threads(void);
+void test_kernel_paths(void);
 void test_branches(void);
 void test_options(void);
 void test_resume(void);
