@@ -139,34 +139,48 @@ enum st run_metrics_copy(const char *from_dir, const char *to_dir, uint64_t keep
     return st;
 }
 
-enum st run_log_open(struct run_log **out, const char *dir, uint64_t keep_step, struct err *err)
-{
-    *out = NULL;
-    enum st st = run_metrics_copy(dir, dir, keep_step, err);
-    if (st < 0)
-        return st;
-    struct run_log *l = NEW(struct run_log);
-    l->metrics_path = path_join(dir, metrics_name);
-    l->events_path = path_join(dir, events_name);
-    l->metrics = fopen(l->metrics_path, "abe");
-    l->events = fopen(l->events_path, "abe");
-    if (!l->metrics || !l->events) {
-        st = err_set(err, ST_IO, "cannot append to '%s': %s",
-                     l->metrics ? l->events_path : l->metrics_path, strerror(errno));
-        struct err late;
-        if (run_log_close(l, &late) < 0)
-            return st; /* the first failure is the one to tell */
-        return st;
-    }
-    *out = l;
-    return ST_OK;
-}
-
 static enum st append(FILE *f, const char *path, const struct strbuf *b, struct err *err)
 {
     if (fwrite(b->s, 1, b->n, f) != b->n || fflush(f) != 0)
         return err_set(err, ST_IO, "cannot write '%s': %s", path, strerror(errno));
     return ST_OK;
+}
+
+/* Opens both for appending; those of a new folder begin here, and need no wait for the disk: nothing is replaced. */
+static enum st open_both(struct run_log *l, bool fresh, struct err *err)
+{
+    struct strbuf begin = { 0 };
+    l->metrics = fopen(l->metrics_path, "abe");
+    l->events = fopen(l->events_path, "abe");
+    if (!l->metrics || !l->events)
+        return err_set(err, ST_IO, "cannot append to '%s': %s",
+                       l->metrics ? l->events_path : l->metrics_path, strerror(errno));
+    if (!fresh)
+        return ST_OK;
+    tfevents_begin(&begin, 0);
+    enum st st = append(l->events, l->events_path, &begin, err);
+    str_release(&begin);
+    return st;
+}
+
+enum st run_log_open(struct run_log **out, const char *dir, uint64_t keep_step, struct err *err)
+{
+    struct run_log *l = NEW(struct run_log);
+    *out = NULL;
+    l->metrics_path = path_join(dir, metrics_name);
+    l->events_path = path_join(dir, events_name);
+    bool fresh = !file_exists(l->metrics_path) && !file_exists(l->events_path);
+    enum st st = fresh ? ST_OK : run_metrics_copy(dir, dir, keep_step, err);
+    if (st == ST_OK)
+        st = open_both(l, fresh, err);
+    if (st == ST_OK) {
+        *out = l;
+        return ST_OK;
+    }
+    struct err late;
+    if (run_log_close(l, &late) < 0)
+        log_debug("%s", late.msg); /* the first failure is the one to tell */
+    return st;
 }
 
 enum st run_log_add(struct run_log *l, const struct run_metric *m, struct err *err)

@@ -23,7 +23,7 @@ struct trainer {
     uint32_t *tok; /* one pass: [pass, seq_len + 1] */
     struct progress progress;
     double peak; /* FLOP/s of the backend; 0: not measured yet */
-    bool started;
+    bool started, stepped;
     char note[64];
 };
 
@@ -73,6 +73,13 @@ static enum st need_model(struct trainer *t, struct err *err)
     return t->model ? ST_OK : fresh_model(t, err);
 }
 
+/* What a start costs, for those who ask (bench/start.sh reads it). */
+static void tell_start(const struct trainer *t, const char *what)
+{
+    if (!t->stepped)
+        log_debug("the first step %s after %.4f s of processor time", what, clock_cpu_s());
+}
+
 /* One optimizer step; *loss is the batch's mean in nats per token. */
 static enum st one_step(struct trainer *t, uint64_t step, double lr, double *loss,
                         double *grad_norm, struct err *err)
@@ -90,6 +97,7 @@ static enum st one_step(struct trainer *t, uint64_t step, double lr, double *los
     enum st st = ST_OK;
     t->as_made = false;
     *loss = 0;
+    tell_start(t, "begins");
     for (uint64_t done = 0; done < p->n_window && st == ST_OK;) {
         double one = 0;
         int n =
@@ -104,6 +112,9 @@ static enum st one_step(struct trainer *t, uint64_t step, double lr, double *los
     }
     if (st == ST_OK)
         st = model_adamw_step(t->model, &adamw, step, grad_norm, err);
+    if (st == ST_OK)
+        tell_start(t, "ended");
+    t->stepped = true;
     return st;
 }
 

@@ -124,17 +124,32 @@ static bool elements_right(const struct kernels *k)
     return near(k->sumsq(x, K), sum);
 }
 
-static double rounded(float x) /* the nearest bfloat16 */
+static float rounded(float x) /* the nearest bfloat16 */
 {
     uint32_t u;
     memcpy(&u, &x, sizeof u);
     u = (u + 0x7fff + (u >> 16 & 1)) & 0xffff0000u;
     memcpy(&x, &u, sizeof x);
-    return (double)x;
+    return x;
+}
+
+/* What tiles are made from, and what they may keep of it. */
+struct bf16_samples {
+    float x[ROWS * K], y[K * COLS], x_rounded[ROWS * K], y_rounded[K * COLS];
+};
+
+/* Twice the sum that a tile has at [i][j]: it was added to itself. */
+static double bf16_want(const struct bf16_samples *s, int i, int j, bool transposed)
+{
+    double sum = 0;
+    for (int k = 0; k < K; k++)
+        sum += (double)s->x_rounded[transposed ? k * ROWS + i : i * K + k] *
+               (double)s->y_rounded[transposed ? j * K + k : k * COLS + j];
+    return 2 * sum;
 }
 
 /* A tile of a [mr][K] and b [K][nr], lying so or transposed: once by itself, once added to that. */
-static bool bf16_tile_right(const struct bf16_kernels *b, const float *x, const float *y, int mr,
+static bool bf16_tile_right(const struct bf16_kernels *b, const struct bf16_samples *s, int mr,
                             int nr, bool transposed)
 {
     static const float untouched = 7;
@@ -146,11 +161,11 @@ static bool bf16_tile_right(const struct bf16_kernels *b, const float *x, const 
     for (size_t i = 0; i < N_OF(c); i++)
         c[i] = untouched;
     if (transposed) {
-        b->pack_a_t(a, PAIRS, x, ROWS, mr, K, n_pair);
-        b->pack_b_t(panel, y, K, nr, K, n_pair);
+        b->pack_a_t(a, PAIRS, s->x, ROWS, mr, K, n_pair);
+        b->pack_b_t(panel, s->y, K, nr, K, n_pair);
     } else {
-        b->pack_a(a, PAIRS, x, K, mr, K, n_pair);
-        b->pack_b(panel, y, COLS, nr, K, n_pair);
+        b->pack_a(a, PAIRS, s->x, K, mr, K, n_pair);
+        b->pack_b(panel, s->y, COLS, nr, K, n_pair);
     }
     if (b->begin)
         b->begin();
@@ -162,11 +177,9 @@ static bool bf16_tile_right(const struct bf16_kernels *b, const float *x, const 
         b->end();
     for (int i = 0; i < ROWS; i++)
         for (int j = 0; j < COLS; j++) {
-            double sum = 0;
-            for (int k = 0; k < K; k++)
-                sum += 2 * rounded(transposed ? x[k * ROWS + i] : x[i * K + k]) *
-                       rounded(transposed ? y[j * K + k] : y[k * COLS + j]);
-            if (!near((double)c[i * COLS + j], i < mr && j < nr ? sum : (double)untouched))
+            bool inside = i < mr && j < nr;
+            double want = inside ? bf16_want(s, i, j, transposed) : (double)untouched;
+            if (!near((double)c[i * COLS + j], want))
                 return false;
         }
     return true;
@@ -174,13 +187,17 @@ static bool bf16_tile_right(const struct bf16_kernels *b, const float *x, const 
 
 static bool bf16_right(const struct bf16_kernels *b)
 {
-    float x[ROWS * K], y[K * COLS];
-    fill(x, N_OF(x), 1);
-    fill(y, N_OF(y), 5000);
+    struct bf16_samples s;
+    fill(s.x, N_OF(s.x), 1);
+    fill(s.y, N_OF(s.y), 5000);
+    for (size_t i = 0; i < N_OF(s.x); i++)
+        s.x_rounded[i] = rounded(s.x[i]);
+    for (size_t i = 0; i < N_OF(s.y); i++)
+        s.y_rounded[i] = rounded(s.y[i]);
     for (int mr = 1; mr <= b->mr; mr++)
         for (int nr = 1; nr <= b->nr; nr++)
             for (int t = 0; worth_trying(mr, nr, b->mr, b->nr) && t < 2; t++)
-                if (!bf16_tile_right(b, x, y, mr, nr, t != 0))
+                if (!bf16_tile_right(b, &s, mr, nr, t != 0))
                     return false;
     return true;
 }
