@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* madvise */
 #include "base/mem.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,6 +124,36 @@ void *xaligned(size_t n_bytes)
     if (align == HUGE_PAGE)
         madvise(p, rounded, MADV_HUGEPAGE); /* a wish: the kernel may not grant it */
     return memset(p, 0, rounded);
+}
+
+static size_t whole_pages(size_t n_bytes)
+{
+    assert(n_bytes >= PAGES_LEAST);
+    if (n_bytes > SIZE_MAX - 2 * HUGE_PAGE)
+        out_of_memory(n_bytes);
+    return (n_bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+}
+
+/* The kernel aligns to small pages only: what is too much before and behind goes back. */
+void *xpages(size_t n_bytes)
+{
+    size_t n = whole_pages(n_bytes);
+    char *all =
+        mmap(NULL, n + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (all == MAP_FAILED)
+        out_of_memory(n_bytes);
+    size_t before = (HUGE_PAGE - (uintptr_t)all % HUGE_PAGE) % HUGE_PAGE;
+    if (before)
+        munmap(all, before);
+    munmap(all + before + n, HUGE_PAGE - before);
+    madvise(all + before, n, MADV_HUGEPAGE); /* a wish: the kernel may not grant it */
+    return all + before;
+}
+
+void pages_free(void *p, size_t n_bytes)
+{
+    if (p)
+        munmap(p, whole_pages(n_bytes));
 }
 
 /* Blocks form a list, newest first; a block's payload starts ALIGN bytes into it. */

@@ -198,6 +198,22 @@ static void test_pool_time(void)
     CHECK(t.busy_s == 0 && t.run_s == 0, "no pool");
 }
 
+/* Zeroed to both ends, aligned, and given back: a second block after a full first one is zeroed too. */
+static void test_pages(void)
+{
+    static const size_t size[] = { PAGES_LEAST, 2 << 20, (2 << 20) + 1, 7000000 };
+    for (size_t i = 0; i < 2 * N_OF(size); i++) {
+        size_t n = size[i % N_OF(size)];
+        char *p = xpages(n);
+        NEED((uintptr_t)p % 64 == 0, "%zu bytes at %p", n, (void *)p);
+        for (size_t k = 0; k < n; k++)
+            NEED(p[k] == 0, "byte %zu of %zu", k, n);
+        memset(p, 1, n);
+        pages_free(p, n);
+    }
+    pages_free(NULL, PAGES_LEAST);
+}
+
 static void test_rng(void)
 {
     struct rng a, b, c;
@@ -420,10 +436,12 @@ static void test_special_files(void)
 int main(int argc, char **argv)
 {
     static const struct check_test test[] = {
-        TEST(test_units),       TEST(test_utf8),      TEST(test_json),           TEST(test_yaml),
-        TEST(test_field_set),   TEST(test_pool),      TEST(test_pool_time),      TEST(test_rng),
-        TEST(test_rng_normals), TEST(test_stream),    TEST(test_stream_stopped), TEST(test_digest),
-        TEST(test_paths),       TEST(test_odd_input), TEST(test_special_files),
+        TEST(test_units),         TEST(test_utf8),      TEST(test_json),
+        TEST(test_yaml),          TEST(test_field_set), TEST(test_pool),
+        TEST(test_pool_time),     TEST(test_pages),     TEST(test_rng),
+        TEST(test_rng_normals),   TEST(test_stream),    TEST(test_stream_stopped),
+        TEST(test_digest),        TEST(test_paths),     TEST(test_odd_input),
+        TEST(test_special_files),
     };
     return check_main(test, N_OF(test), argc, argv);
 }

@@ -46,8 +46,9 @@ enum st host_alloc(struct backend *b, struct tensor *t, struct err *err)
     (void)b;
     (void)err;
     t->buf = NEW(struct buffer);
-    t->buf->n_bytes = tensor_n(*t) * type_size(t->type);
-    t->buf->bytes = xaligned(t->buf->n_bytes ? t->buf->n_bytes : 1);
+    size_t n = tensor_n(*t) * type_size(t->type);
+    t->buf->n_bytes = n;
+    t->buf->bytes = n >= PAGES_LEAST ? xpages(n) : xaligned(n ? n : 1);
     t->offset = 0;
     return ST_OK;
 }
@@ -56,7 +57,10 @@ void host_free(struct backend *b, struct tensor *t)
 {
     (void)b;
     if (t->buf) {
-        free(t->buf->bytes);
+        if (t->buf->n_bytes >= PAGES_LEAST)
+            pages_free(t->buf->bytes, t->buf->n_bytes);
+        else
+            free(t->buf->bytes);
         free(t->buf);
     }
     *t = tensor_none;
