@@ -171,19 +171,18 @@ static ALWAYS_INLINE void attn_tile(enum decode_kv kv, int n_row, int n, const f
 {
     size_t n_byte = kv == DECODE_KV_F16 ? 2 : 1;
     for (int k = 0; k < n; k++) {
-        vf v[ATTN_VECS];
+        vf by[ATTN_ROWS]; /* before the vectors, which come one by one: else registers run out */
         PREFETCH((const void *)((uintptr_t)b + (size_t)k * ldb * n_byte + ahead));
+#pragma GCC unroll 8
+        for (int i = 0; i < n_row; i++)
+            by[i] = v_set1(a[i][k]);
 #pragma GCC unroll 8
         for (int j = 0; j < ATTN_VECS; j++) {
             size_t at = (size_t)k * ldb + (size_t)(j * VW);
-            v[j] = kv == DECODE_KV_F16 ? v_load_f16((const uint16_t *)b + at) : v_load_8(b + at);
-        }
+            vf v = kv == DECODE_KV_F16 ? v_load_f16((const uint16_t *)b + at) : v_load_8(b + at);
 #pragma GCC unroll 8
-        for (int i = 0; i < n_row; i++) {
-            vf s = v_set1(a[i][k]);
-#pragma GCC unroll 8
-            for (int j = 0; j < ATTN_VECS; j++)
-                acc[i][j] = v_fma(s, v[j], acc[i][j]);
+            for (int i = 0; i < n_row; i++)
+                acc[i][j] = v_fma(by[i], v, acc[i][j]);
         }
     }
 }
