@@ -50,9 +50,10 @@ static bool is_choice(const char *choices, const char *text)
 
 static enum st check_range(const struct field *f, double v, const char *text, struct err *err)
 {
+    bool is_unit = f->unit && *f->unit >= 'a' && *f->unit <= 'z'; /* capitals stand for a value */
     if ((f->min != 0 || f->max != 0) && (v < f->min || v > f->max))
         return err_set(err, ST_USAGE, "%s: %s is outside %g..%g%s%s", f->name, text, f->min, f->max,
-                       f->unit ? " " : "", f->unit ? f->unit : "");
+                       is_unit ? " " : "", is_unit ? f->unit : "");
     return ST_OK;
 }
 

@@ -124,7 +124,12 @@ static const struct field conf_field[] = {
       .offset = offsetof(struct conf, seq_len),
       .min = 2,
       .max = 65536 },
-    { .name = "lr", .kind = FIELD_REAL, .offset = offsetof(struct conf, lr), .min = 0, .max = 1 },
+    { .name = "lr",
+      .kind = FIELD_REAL,
+      .unit = "X",
+      .offset = offsetof(struct conf, lr),
+      .min = 0,
+      .max = 1 },
     { .name = "kind",
       .kind = FIELD_CHOICE,
       .choices = "none|web",
@@ -142,6 +147,7 @@ static void test_field_set(void)
         { "seq-len", "1k", ST_OK, "" },
         { "seq_len", "1", ST_USAGE, "outside 2..65536 tokens" },
         { "lr", "1e400", ST_USAGE, "not a number" },
+        { "lr", "2", ST_USAGE, "lr: 2 is outside 0..1" },
         { "kind", "web", ST_OK, "" },
         { "kind", "we", ST_USAGE, "none of none|web" },
         { "n_head", "4", ST_USAGE, "unknown setting 'n_head'" },
@@ -152,6 +158,7 @@ static void test_field_set(void)
         enum st st = field_set(conf_field, N_OF(conf_field), &c, row[i].name, row[i].text, &err);
         CHECK(st == row[i].want, "row %zu: got %d", i, (int)st);
         CHECK(strstr(err.msg, row[i].msg) != NULL, "row %zu: message was '%s'", i, err.msg);
+        CHECK(!strchr(err.msg, 'X'), "a word for a value is no unit: '%s'", err.msg);
     }
 }
 

@@ -68,7 +68,7 @@ wrong() { # exit code, words, command...
 }
 wrong 2 "--out is missing" train --params 30k --tokens 5k --data natural=t/natural@1
 wrong 2 "other settings" train --params 30k --tokens 5k --data natural=t/natural@1 --out a/5000
-wrong 2 "outside" train --params 30k --tokens 5k --data natural=t/natural@1 --lr 99 --out c
+wrong 2 "outside 1e-12..10" train --params 30k --tokens 5k --data natural=t/natural@1 --lr 99 --out c
 wrong 1 "t/none" train --params 30k --tokens 5k --data natural=t/none@1 --out c
 wrong 1 "rivers" eval --model a/20000 --domains /nowhere/rivers
 wrong 2 "want a finished run" eval --model t --domains rivers.jsonl
