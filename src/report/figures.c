@@ -545,7 +545,7 @@ static bool fill_cost(const struct input *in, const struct curves *c, struct js 
     struct js *rows = js_array(), *names = js_array(), *colors = js_array();
     double longest = 0;
     for (size_t i = 0; i < in->n_kind; i++)
-        longest = fmax(longest, js_get_real(in->kind[i].manifest, "wall_s", 0));
+        longest = fmax(longest, input_generate_s(&in->kind[i])); /* of a NaN: the other */
     for (size_t i = 0; i < in->n_run; i++)
         longest = fmax(longest, in->run[i].wall_s);
     double unit = longest < 60 ? 1 : longest < 7200 ? 60 : 3600;
@@ -553,7 +553,7 @@ static bool fill_cost(const struct input *in, const struct curves *c, struct js 
         struct strbuf name = { 0 };
         str_printf(&name, "%s %s", in->kind[i].control ? "make" : "generate", in->kind[i].name);
         push_bar(rows, names, colors, name.s, "synthetic text",
-                 js_get_real(in->kind[i].manifest, "wall_s", NAN) / unit);
+                 input_generate_s(&in->kind[i]) / unit);
         str_release(&name);
     }
     struct js *sizes = distinct(in, true);

@@ -145,6 +145,12 @@ const struct js *input_counts(const struct input_kind *k)
     return row ? row : counts;
 }
 
+double input_generate_s(const struct input_kind *k)
+{
+    double all = js_get_real(input_counts(k), "generate_s", 0);
+    return all > 0 ? all : js_get_real(k->manifest, "wall_s", NAN);
+}
+
 void input_release(struct input *in)
 {
     js_free(in->plan);

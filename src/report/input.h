@@ -79,5 +79,7 @@ double input_mean(const struct input *in, size_t cell, const char *column, doubl
 
 /* What generation of a kind counted: requests, tokens_out, kept, dropped{verdict:n}; NULL unknown. */
 const struct js *input_counts(const struct input_kind *k);
+/* Seconds that making it took, of all goes of the command and not of the last alone; NaN: unknown. */
+double input_generate_s(const struct input_kind *k);
 
 #endif

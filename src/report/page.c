@@ -83,9 +83,10 @@ static void add_header(struct strbuf *b, const struct input *in)
     esc_raw(b, "</h1>");
     if (in->n_run)
         str_printf(b,
-                   "<p class=\"sub\">%zu runs, %zu arms, %zu kinds of synthetic text, %zu "
-                   "evaluation domains</p>",
-                   in->n_run, arms, kinds, in->domain.n);
+                   "<p class=\"sub\">%zu runs, %zu arms, %zu kind%s of synthetic text, %zu "
+                   "evaluation domain%s</p>",
+                   in->n_run, arms, kinds, kinds == 1 ? "" : "s", in->domain.n,
+                   in->domain.n == 1 ? "" : "s");
     esc_raw(b, "<nav aria-label=\"Sections\"><a href=\"#verdict\">Verdict</a> "
                "<a href=\"#figures\">Figures</a> <a href=\"#laws\">Laws</a> "
                "<a href=\"#samples\">Samples</a> <a href=\"#cost\">Cost</a> "

@@ -229,7 +229,7 @@ void part_kinds(struct strbuf *b, const struct input *in)
         return;
     head(b, "Generation, by kind of synthetic text", column, N_OF(column));
     for (size_t i = 0; i < in->n_kind; i++) {
-        const struct js *m = in->kind[i].manifest, *c = input_counts(&in->kind[i]);
+        const struct js *c = input_counts(&in->kind[i]);
         char time[UNITS_MAX];
         esc_raw(b, "<tr>");
         cell_text(b, in->kind[i].name);
@@ -238,9 +238,9 @@ void part_kinds(struct strbuf *b, const struct input *in)
         cell_count(b, js_get_real(c, "tokens_out", NAN));
         cell_count(b, js_get_real(c, "kept", js_get_real(c, "docs_out", NAN)));
         cell_number(b, js_get_real(c, "tok_per_s", NAN));
-        double wall_s = js_get_real(m, "wall_s", NAN);
+        double seconds = input_generate_s(&in->kind[i]);
         str_printf(b, "<td class=\"num\">%s</td>",
-                   isnan(wall_s) ? "\u2013" : units_time(time, wall_s));
+                   isnan(seconds) ? "\u2013" : units_time(time, seconds));
         double cost = js_get_real(c, "cost", NAN);
         cell_number(b, cost > 0 ? cost : NAN); /* 0: no price was given */
         esc_raw(b, "</tr>\n");

@@ -149,7 +149,8 @@ static void add_cost(struct verdict *v, const struct input *in)
     for (size_t i = 0; i < in->n_kind; i++) {
         if (in->kind[i].control) /* made without a generator, in seconds */
             continue;
-        generate_s += js_get_real(in->kind[i].manifest, "wall_s", 0);
+        double s = input_generate_s(&in->kind[i]);
+        generate_s += isnan(s) ? 0 : s;
         tokens += js_get_real(input_counts(&in->kind[i]), "tokens_out", 0);
     }
     for (size_t i = 0; i < in->n_run; i++)

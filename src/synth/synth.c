@@ -130,6 +130,7 @@ static struct js *row_of(const struct job *j, const struct js *weak, double wall
     js_put_text(v, "stopped", j->stopped);
     js_put(v, "too_weak", js_copy(weak));
     js_put_real(v, "tok_per_s", s.ask_s > 0 ? (double)s.n_tok / s.ask_s : 0);
+    js_put_real(v, "generate_s", s.ask_s);
     js_put_real(v, "cost", job_cost(j, j->n_tok_prompt, j->n_tok));
     js_put_real(v, "wall_s", wall_s);
     return v;

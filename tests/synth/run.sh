@@ -100,6 +100,7 @@ for _ in $(seq 40); do
 done
 synth --generator "$slow" --out "$T/k" --in-flight 6 >"$T/k.json" 2>"$T/k.err" || bad "after kills: $(cat "$T/k.err")"
 cmp -s <(docs "$T/k") <(docs "$T/a") || bad "killed $kills times: other documents"
+py 'r=json.load(open(sys.argv[1])); assert r["generate_s"] > 0.9, r' "$T/k.json" || bad "time of the killed goes is forgotten" # 80 answers of 70 ms, 6 at once
 again=$(($(stat_of "$slow" answered) - 80))
 [ $again -le $((kills * 6)) ] || bad "$again answers were paid twice by $kills kills"
 echo "killed $kills times, $again requests were in flight and asked again"
