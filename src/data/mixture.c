@@ -2,8 +2,12 @@
  * data/mixture.c - see mixture.h.
  *
  * A source's stream is endless: the documents of its pool in seeded order, then all of them again in
- * another order, and so on, without a gap; window w is its tokens [w L, w L + L] (L = seq_len). So
- * the first k windows hold min(k L, pool) different tokens, exactly.
+ * another order, and so on, without a gap. It is cut at multiples of L = seq_len, and the pieces that
+ * lie within one epoch are shuffled among themselves: window w is the tokens [v L, v L + L], v the
+ * place that w has in that shuffle. A piece on the border of two epochs stays where it is, so the
+ * first k windows hold min(k L, pool) different tokens, exactly. Without the shuffle a manual of a
+ * hundred windows is all that a hundred small steps see, and where it falls is most of what tells
+ * seeds apart. (Documents shuffled, packed, then samples shuffled: as Megatron-LM's GPTDataset.)
  *
  * A synthetic slot that is the k-th of its source takes window k. A natural slot i takes window i
  * while i is below W, the number of windows in the pool: what stands there does not depend on the
@@ -25,15 +29,18 @@
 enum { N_KEPT = 4 }; /* epochs' orders kept: readers of one place and of the next */
 static const uint64_t small_bin = 1 << 20; /* bytes; files up to here are read at open */
 
-struct order { /* of the pool's documents in one epoch */
+struct order { /* of the pool's documents in one epoch, and of the windows within it */
     uint64_t epoch;
     uint32_t *doc;   /* [n_doc] */
     uint64_t *begin; /* [n_doc + 1] in tokens of the epoch */
-    int n_user;      /* kept[] counts as one; changed under the lock */
+    uint64_t first;  /* the first window of the stream that begins in this epoch */
+    uint32_t *place; /* [n_place] window first + i is cut at (first + place[i]) L */
+    size_t n_place;
+    int n_user; /* kept[] counts as one; changed under the lock */
 };
 
 struct source {
-    char *name, *purpose; /* purpose: names its random numbers */
+    char *name, *purpose, *window_purpose; /* purposes: name the random numbers of its orders */
     struct shard *shard;
     double share;
     uint64_t lo, hi;   /* its points, see slots.h */
@@ -60,12 +67,27 @@ static void order_drop(struct order *o)
         return;
     free(o->doc);
     free(o->begin);
+    free(o->place);
     free(o);
 }
 
 static uint64_t pool_doc_len(const struct source *s, uint32_t doc)
 {
     return doc == s->pool[s->n_doc - 1] ? s->last_tok : shard_doc_len(s->shard, doc);
+}
+
+/* Shuffles the windows that lie wholly in the epoch. */
+static void place_windows(const struct mixture *m, const struct source *s, struct order *o)
+{
+    uint64_t L = (uint64_t)m->seq_len, begin = o->epoch * s->n_tok, end = begin + s->n_tok;
+    struct rng rng;
+    o->first = (begin + L - 1) / L;
+    o->n_place = end / L > o->first ? (size_t)(end / L - o->first) : 0;
+    o->place = xmalloc((o->n_place ? o->n_place : 1) * sizeof *o->place);
+    for (size_t i = 0; i < o->n_place; i++)
+        o->place[i] = (uint32_t)i;
+    rng_init(&rng, m->seed, s->window_purpose, o->epoch);
+    rng_shuffle(&rng, o->place, o->n_place);
 }
 
 static struct order *order_new(const struct mixture *m, const struct source *s, uint64_t epoch)
@@ -76,11 +98,10 @@ static struct order *order_new(const struct mixture *m, const struct source *s, 
     o->doc = xmalloc(s->n_doc * sizeof *o->doc);
     o->begin = xmalloc((s->n_doc + 1) * sizeof *o->begin);
     memcpy(o->doc, s->pool, s->n_doc * sizeof *o->doc);
-    if (epoch > 0) {
-        struct rng rng;
-        rng_init(&rng, m->seed, s->purpose, epoch);
+    struct rng rng;
+    rng_init(&rng, m->seed, s->purpose, epoch);
+    if (epoch > 0)
         rng_shuffle(&rng, o->doc, s->n_doc);
-    }
     uint64_t at = 0;
     for (size_t i = 0; i < s->n_doc; i++) {
         o->begin[i] = at;
@@ -88,6 +109,7 @@ static struct order *order_new(const struct mixture *m, const struct source *s, 
     }
     o->begin[s->n_doc] = at;
     assert(at == s->n_tok);
+    place_windows(m, s, o);
     return o;
 }
 
@@ -115,6 +137,16 @@ static void order_return(const struct mixture *m, struct order *o)
     pthread_mutex_lock(m->lock);
     order_drop(o);
     pthread_mutex_unlock(m->lock);
+}
+
+/* Where the stream is cut for a window, in windows. */
+static uint64_t window_place(const struct mixture *m, struct source *s, uint64_t window)
+{
+    struct order *o = order_lend(m, s, window * (uint64_t)m->seq_len / s->n_tok);
+    uint64_t i = window - o->first;
+    uint64_t place = i < o->n_place ? o->first + o->place[i] : window;
+    order_return(m, o);
+    return place;
 }
 
 /* n tokens of the source's stream from position at. Each id is looked at: reading whole files beforehand would
@@ -167,14 +199,15 @@ static void make_pool(struct source *s, uint64_t seed, uint64_t max_tok)
     }
 }
 
-static enum st open_source(struct source *s, const struct mixture_source *conf, uint64_t seed,
-                           struct err *err)
+static enum st open_source(struct source *s, const struct mixture_source *conf, int seq_len,
+                           uint64_t seed, struct err *err)
 {
     if (!(conf->share >= 0 && conf->share <= 1))
         return err_set(err, ST_USAGE, "the share of '%s' is %g, want 0 to 1", conf->name,
                        conf->share);
     s->name = xstrdup(conf->name);
     s->purpose = xasprintf("mixture source %s", conf->name);
+    s->window_purpose = xasprintf("mixture windows %s", conf->name);
     s->share = conf->share;
     enum st st = shard_open(&s->shard, conf->prefix, err);
     if (st < 0)
@@ -182,6 +215,8 @@ static enum st open_source(struct source *s, const struct mixture_source *conf, 
     if (shard_n_docs(s->shard) > UINT32_MAX)
         return err_set(err, ST_LIMIT, "source '%s' has over 2^32 documents", conf->name);
     make_pool(s, seed, conf->max_tok);
+    if (s->n_tok / (uint64_t)seq_len >= UINT32_MAX)
+        return err_set(err, ST_LIMIT, "source '%s' has over 2^32 windows", conf->name);
     if (s->n_tok == 0 && s->share > 0)
         return err_set(err, ST_USAGE, "source '%s' ('%s') has no tokens but a share of %g",
                        conf->name, conf->prefix, conf->share);
@@ -266,7 +301,7 @@ enum st mixture_open(struct mixture **out, const struct mixture_source *source, 
     m->offset = (uint32_t)(rng_u64(&rng) >> 32);
     enum st st = ST_OK;
     for (size_t i = 0; i < n_source && st == ST_OK; i++)
-        st = open_source(&m->source[i], &source[i], seed, err);
+        st = open_source(&m->source[i], &source[i], seq_len, seed, err);
     if (st == ST_OK)
         st = agree_on_vocabulary(m, err);
     if (st == ST_OK)
@@ -291,6 +326,7 @@ void mixture_close(struct mixture *m)
         free(s->pool);
         free(s->name);
         free(s->purpose);
+        free(s->window_purpose);
     }
     pthread_mutex_destroy(m->lock);
     free(m->lock);
@@ -336,7 +372,7 @@ uint64_t mixture_slot_window(const struct mixture *m, uint64_t slot)
 enum st mixture_window(const struct mixture *m, uint64_t slot, uint32_t *tok, struct err *err)
 {
     struct source *s = &m->source[mixture_slot_source(m, slot)];
-    uint64_t at = mixture_slot_window(m, slot) * (uint64_t)m->seq_len;
+    uint64_t at = window_place(m, s, mixture_slot_window(m, slot)) * (uint64_t)m->seq_len;
     return err_in(err, stream_copy(m, s, at, (size_t)m->seq_len + 1, tok, err), "source '%s'",
                   s->name);
 }

@@ -9,7 +9,8 @@
  * the first D tokens of a longer one).
  *
  * A source's documents are shuffled by seed and packed back to back with their end-of-document tokens;
- * all of it is used once before any is used again (an epoch), then shuffled anew and appended, so
+ * the windows that this gives are shuffled again, so that a long document does not fill a row of steps.
+ * All of it is used once before any is used again (an epoch), then shuffled anew and appended, so
  * that no tail is lost and counts of unique tokens are exact. Natural slots beyond the natural pool's
  * windows first take the windows whose slots were synthetic.
  *
@@ -43,7 +44,7 @@ int mixture_vocab_size(const struct mixture *m);
 MUST_USE enum st mixture_window(const struct mixture *m, uint64_t slot, uint32_t *tok,
                                 struct err *err);
 size_t mixture_slot_source(const struct mixture *m, uint64_t slot);
-/* Which window of its source's stream a slot holds: its tokens begin at window * seq_len. */
+/* Which window of its source a slot holds: each is drawn once before any is drawn again. */
 uint64_t mixture_slot_window(const struct mixture *m, uint64_t slot);
 
 struct mixture_use { /* after n_slot slots, per source */

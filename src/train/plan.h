@@ -23,7 +23,7 @@
 
 /* Of training as a stage: raised when the same settings would give another result, as when a default in
  * conf.c changes. What is merely chosen otherwise (a default rate) does not raise it. */
-enum { TRAIN_VERSION = 1 };
+enum { TRAIN_VERSION = 2 };
 
 struct train_budget {
     uint64_t asked;  /* tokens */

@@ -165,15 +165,15 @@ static void check_epochs(const char *prefix, double share_natural, int seq_len, 
     mixture_close(m);
 }
 
-static void test_mixture_epochs(void)
+/* A file in which each token is different, so that draws can be told apart. */
+static char *distinct_shard(uint32_t n_tok)
 {
-    /* each token of the file is different, so that draws can be told apart */
     struct err err = { "" };
-    struct shard_writer *w;
+    struct shard_writer *w = NULL;
     char *prefix = path_join(check_dir(), "distinct");
     uint32_t tok[40], next = 0;
-    NEED(shard_writer_open(&w, prefix, 700, &err) == ST_OK, "%s", err.msg);
-    while (next + 40 < 700) {
+    CHECK(shard_writer_open(&w, prefix, n_tok, &err) == ST_OK, "%s", err.msg);
+    while (w && next + 40 < n_tok) {
         size_t n = 1 + next * 13 % 37;
         for (size_t i = 0; i < n; i++)
             tok[i] = next++;
@@ -181,6 +181,12 @@ static void test_mixture_epochs(void)
     }
     CHECK(shard_writer_commit(w, NULL, &err) == ST_OK, "%s", err.msg);
     shard_writer_close(w);
+    return prefix;
+}
+
+static void test_mixture_epochs(void)
+{
+    char *prefix = distinct_shard(700);
     check_epochs(prefix, 1, 8, 0);
     check_epochs(prefix, 0.5, 8, 0);
     check_epochs(prefix, 0.1, 8, 0);
@@ -190,31 +196,81 @@ static void test_mixture_epochs(void)
     free(prefix);
 }
 
-/* A cut pool is the beginning of the whole one; the last token of a window is the next one's first. */
+/* A cut pool is the beginning of the whole one, cut alike: each of its windows is one of the whole
+ * one's. The last token of a window is where another begins. */
 static void test_mixture_pool(void)
 {
-    char *n = make_shard("nat", 100, 5, 60, 30000);
-    struct mixture_source all = { "natural", n, 1, 0 }, some = { "natural", n, 1, 1000 };
+    enum { L = 10, N_TOK = 2000, N_CUT = 1000 };
+    char *n = distinct_shard(N_TOK);
+    struct mixture_source all = { "natural", n, 1, 0 }, some = { "natural", n, 1, N_CUT };
     struct err err = { "" };
     struct mixture *a, *b;
-    enum { L = 10 };
-    uint32_t x[L + 1], y[L + 1];
+    uint32_t x[L + 1],
+        follows[N_TOK] = { 0 }; /* of a window's first token: the last one, its target */
+    bool begins[N_TOK] = { false };
+    int n_last = 0;
+    struct mixture_use use;
     NEED(mixture_open(&a, &all, 1, L, 5, &err) == ST_OK, "%s", err.msg);
     NEED(mixture_open(&b, &some, 1, L, 5, &err) == ST_OK, "%s", err.msg);
-    for (uint64_t i = 0; i < 99; i++) {
+    mixture_use(a, N_TOK, &use);
+    uint64_t n_window = use.n_tok_unique / L;
+    for (uint64_t i = 0; i < n_window; i++) {
         window(a, i, x);
-        window(b, i, y);
-        CHECK(memcmp(x, y, sizeof x) == 0, "window %llu differs", (unsigned long long)i);
-        window(a, i + 1, y);
-        CHECK(x[L] == y[0], "the target is not the next token");
+        begins[x[0]] = true;
+        follows[x[0]] = x[L];
     }
-    struct mixture_use use;
+    for (uint32_t t = 0; t < N_TOK; t++)
+        n_last += begins[t] && !begins[follows[t]];
+    CHECK(n_last <= 1, "%d targets are not the next token", n_last);
+    for (uint64_t i = 0, n_other = 0; i < N_CUT / L; i++) {
+        window(b, i, x);
+        n_other += begins[x[0]] && follows[x[0]] != x[L];
+        CHECK(begins[x[0]] && n_other <= 1, "window %llu is cut elsewhere", (unsigned long long)i);
+    }
     mixture_use(b, 250, &use);
-    CHECK(use.n_tok == 2500 && use.n_tok_unique == 1000 && use.n_epoch == 2.5, "got %g epochs",
+    CHECK(use.n_tok == 2500 && use.n_tok_unique == N_CUT && use.n_epoch == 2.5, "got %g epochs",
           use.n_epoch);
     mixture_close(a);
     mixture_close(b);
     free(n);
+}
+
+/* A document of a hundred windows does not stand in one row of a hundred steps: its windows lie
+ * among those of the short documents, as a shuffle lays them, and each comes once. */
+static void test_mixture_long_documents(void)
+{
+    enum { L = 8, WINDOWS = 100, N_TOK = 2 * L * WINDOWS };
+    struct err err = { "" };
+    struct shard_writer *w;
+    struct mixture *m;
+    char *prefix = path_join(check_dir(), "long");
+    struct mixture_source s = { "natural", prefix, 1, 0 };
+    uint32_t tok[L * WINDOWS], got[L + 1];
+    int n_row = 0, longest = 0, n_long = 0, n_change = 0;
+    NEED(shard_writer_open(&w, prefix, N_TOK, &err) == ST_OK, "%s", err.msg);
+    for (uint32_t i = 0; i < L * WINDOWS; i++)
+        tok[i] = i;
+    CHECK(shard_write(w, tok, N_OF(tok), N_OF(tok), &err) == ST_OK, "%s", err.msg);
+    for (uint32_t d = 0; d < WINDOWS; d++) { /* as many short ones, of a window each */
+        for (uint32_t i = 0; i < L; i++)
+            tok[i] = L * WINDOWS + L * d + i;
+        CHECK(shard_write(w, tok, L, L, &err) == ST_OK, "%s", err.msg);
+    }
+    CHECK(shard_writer_commit(w, NULL, &err) == ST_OK, "%s", err.msg);
+    shard_writer_close(w);
+    NEED(mixture_open(&m, &s, 1, L, 3, &err) == ST_OK, "%s", err.msg);
+    for (uint64_t slot = 0; slot < 2 * WINDOWS; slot++) {
+        window(m, slot, got);
+        bool is_long = got[0] < L * WINDOWS;
+        n_long += is_long;
+        n_change += is_long == (n_row == 0);
+        n_row = is_long ? n_row + 1 : 0;
+        longest = n_row > longest ? n_row : longest;
+    }
+    CHECK(n_long == WINDOWS, "%d windows of the long document", n_long);
+    CHECK(longest <= 12 && n_change > 60, "%d in a row, %d changes", longest, n_change);
+    mixture_close(m);
+    free(prefix);
 }
 
 struct sums {
@@ -326,6 +382,6 @@ static void test_mixture_refuses(void)
 const struct check_test mixture_tests[] = {
     TEST(test_slots_count),     TEST(test_mixture_shares),  TEST(test_mixture_paired),
     TEST(test_mixture_epochs),  TEST(test_mixture_pool),    TEST(test_mixture_threads),
-    TEST(test_mixture_damaged), TEST(test_mixture_refuses),
+    TEST(test_mixture_damaged), TEST(test_mixture_refuses), TEST(test_mixture_long_documents),
 };
 const size_t n_mixture_tests = N_OF(mixture_tests);
