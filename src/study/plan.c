@@ -103,13 +103,15 @@ static double largest_budget(struct plan *p, const struct study_conf *c, double 
                              double ratio)
 {
     double lo = 0, hi = 1e12, most = p->share[p->n_share - 1];
-    for (size_t i = 0; i < p->n_source; i++) /* what is made already sets a limit */
-        if (p->source[i].made && c->epochs_max * (double)p->source[i].n_tok / most < hi)
-            hi = c->epochs_max * (double)p->source[i].n_tok / most;
+    for (size_t i = 0; i < p->n_source; i++) { /* what is made already sets a limit */
+        double d = 0.97 * c->epochs_max * (double)p->source[i].n_tok / most;
+        if (p->source[i].made && d < hi)
+            hi = d;
+    }
     for (int i = 0; i < 80; i++) {
         double mid = lo > 0 ? sqrt(lo * hi) : hi / 1024;
         set_budgets(p, mid, ratio);
-        if (p->budget[0] > 0 &&
+        if (p->budget[0] == 0 || /* less than a step: larger ones are to be tried */
             train_seconds(p, c) + sweep_seconds(p) + generate_seconds(p, c) <= left_s)
             lo = mid;
         else
@@ -223,8 +225,8 @@ static enum st make_arms(struct plan *p, const struct study_conf *c, struct err 
         a->first_seed = 1 + p->seeds;
         a->control = true;
     }
-    if (c->shuffle)
-        add_arm(p, "shuffle", source_named(p, "shuffle"), most)->control = true;
+    if (c->shuffle) /* a harm that any study can see, whatever its shares */
+        add_arm(p, "shuffle", source_named(p, "shuffle"), 1)->control = true;
     if (c->copy)
         add_arm(p, "copy", source_named(p, "copy"), most)->control = true;
     return ST_OK;

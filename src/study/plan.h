@@ -7,8 +7,8 @@
  * one run a budget.
  *
  * Arms: natural; KIND@SHARE; and the controls at the largest size: aa (natural, other seeds: must
- * come out "cannot tell"), shuffle@SHARE (words shuffled: must come out worse), copy@SHARE (the same
- * source pages cut alike, unrewritten).
+ * come out "cannot tell"), shuffle@1 (words shuffled, and nothing else: must come out worse), and
+ * copy@SHARE (the same source pages cut alike, unrewritten).
  *
  * The learning rate belongs to the size, never to the arm: given, or swept on the smallest and the
  * largest size (study/sweep.h), or train's own law.

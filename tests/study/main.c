@@ -215,6 +215,35 @@ static void test_time_budget(void)
     CHECK(n_enough >= 20, "only %d of 48 fitted", n_enough);
 }
 
+/* What is made already bounds the budgets; the time that is left is used up to that bound. */
+static void test_time_is_used(void)
+{
+    static const uint64_t made[] = { 33000, 500000, 50000000 };
+    for (size_t i = 0; i < N_OF(made); i++) {
+        struct study_conf c;
+        struct plan p;
+        make_plan(&p, &c);
+        double v = 30000, left = 600;
+        for (size_t k = 0; k < p.n_source; k++) {
+            p.source[k].made = true;
+            p.source[k].n_tok = made[i];
+        }
+        c.n_model = c.n_budget = c.n_share = c.seeds = 0;
+        c.time_budget = left;
+        plan_fit_time(&p, &c, left, rate_of, &v);
+        struct err err;
+        CHECK(plan_finish(&p, &c, &err) == ST_OK, "%s", err.msg);
+        double n_epoch =
+            p.share[p.n_share - 1] * (double)p.budget[p.n_budget - 1] / (double)made[i];
+        CHECK(p.train_s <= 1.001 * left && n_epoch <= c.epochs_max, "%g s, %g epochs", p.train_s,
+              n_epoch);
+        CHECK(p.train_s > 0.9 * left || n_epoch > 0.9 * c.epochs_max,
+              "%g s of %g are used, %g epochs of %g", p.train_s, left, n_epoch, c.epochs_max);
+        plan_release(&p);
+        study_conf_release(&c);
+    }
+}
+
 static void argv_of(struct strlist *argv, const char *script)
 {
     strlist_add(argv, "/bin/sh");
@@ -307,8 +336,13 @@ static void test_sweep(void)
 int main(int argc, char **argv)
 {
     static const struct check_test test[] = {
-        TEST(test_conf_from_anywhere), TEST(test_conf_errors), TEST(test_plan),
-        TEST(test_time_budget),        TEST(test_sweep),       TEST(test_child),
+        TEST(test_conf_from_anywhere),
+        TEST(test_conf_errors),
+        TEST(test_plan),
+        TEST(test_time_budget),
+        TEST(test_time_is_used),
+        TEST(test_sweep),
+        TEST(test_child),
         TEST(test_child_run_all),
     };
     return check_main(test, N_OF(test), argc, argv);
