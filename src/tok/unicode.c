@@ -7,6 +7,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
+#include "base/attr.h"
 #include "base/mem.h"
 
 #define L CHAR_LETTER
@@ -24,38 +25,45 @@ const uint8_t ascii_class[128] = {
     L, L, L, L, L, L, L, L, L, L, L, O, O, O, O, O, /* p-z */
 };
 
-/* Letters and numbers of Unicode 15.1 and 16, and two runs of numbers of 17, that an older utf8proc
- * does not know: ids must not depend on the library that is installed. Hugging Face tokenizers 0.23
- * has these (its digits are one version ahead of its letters). */
-static const struct {
+struct range { /* of characters, in a table that ascends */
     int32_t first, last;
-    uint8_t class;
-} newer[] = {
-    { 0x1C89, 0x1C8A, L },   { 0xA7CB, 0xA7CD, L },   { 0xA7DA, 0xA7DC, L },
-    { 0x105C0, 0x105F3, L }, { 0x10D40, 0x10D49, N }, { 0x10D4A, 0x10D65, L },
-    { 0x10D6F, 0x10D85, L }, { 0x10EC2, 0x10EC4, L }, { 0x11380, 0x11389, L },
-    { 0x1138B, 0x1138B, L }, { 0x1138E, 0x1138E, L }, { 0x11390, 0x113B5, L },
-    { 0x113B7, 0x113B7, L }, { 0x113D1, 0x113D1, L }, { 0x113D3, 0x113D3, L },
-    { 0x116D0, 0x116E3, N }, { 0x11BC0, 0x11BE0, L }, { 0x11BF0, 0x11BF9, N },
-    { 0x11DE0, 0x11DE9, N }, { 0x13460, 0x143FA, L }, { 0x16100, 0x1611D, L },
-    { 0x16130, 0x16139, N }, { 0x16D40, 0x16D6C, L }, { 0x16D70, 0x16D79, N },
-    { 0x16FF4, 0x16FF6, N }, { 0x18CFF, 0x18CFF, L }, { 0x1CCF0, 0x1CCF9, N },
-    { 0x1E5D0, 0x1E5ED, L }, { 0x1E5F0, 0x1E5F0, L }, { 0x1E5F1, 0x1E5FA, N },
-    { 0x2EBF0, 0x2EE5D, L },
 };
 
-static enum char_class unassigned_class(utf8proc_int32_t c)
+static bool is_in(const struct range *range, size_t n, int32_t c)
 {
-    size_t lo = 0, hi = sizeof newer / sizeof *newer;
+    size_t lo = 0, hi = n;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (newer[mid].last < c)
+        if (range[mid].last < c)
             lo = mid + 1;
         else
             hi = mid;
     }
-    bool found = lo < sizeof newer / sizeof *newer && newer[lo].first <= c;
-    return found ? (enum char_class)newer[lo].class : O;
+    return lo < n && range[lo].first <= c;
+}
+
+/* Letters and numbers of Unicode 15.1 and 16, and two runs of numbers of 17, that an older utf8proc
+ * does not know: ids must not depend on the library that is installed. Hugging Face tokenizers 0.23
+ * has these (its digits are one version ahead of its letters). */
+static const struct range newer_letters[] = {
+    { 0x1C89, 0x1C8A },   { 0xA7CB, 0xA7CD },   { 0xA7DA, 0xA7DC },   { 0x105C0, 0x105F3 },
+    { 0x10D4A, 0x10D65 }, { 0x10D6F, 0x10D85 }, { 0x10EC2, 0x10EC4 }, { 0x11380, 0x11389 },
+    { 0x1138B, 0x1138B }, { 0x1138E, 0x1138E }, { 0x11390, 0x113B5 }, { 0x113B7, 0x113B7 },
+    { 0x113D1, 0x113D1 }, { 0x113D3, 0x113D3 }, { 0x11BC0, 0x11BE0 }, { 0x13460, 0x143FA },
+    { 0x16100, 0x1611D }, { 0x16D40, 0x16D6C }, { 0x18CFF, 0x18CFF }, { 0x1E5D0, 0x1E5ED },
+    { 0x1E5F0, 0x1E5F0 }, { 0x2EBF0, 0x2EE5D },
+};
+static const struct range newer_numbers[] = {
+    { 0x10D40, 0x10D49 }, { 0x116D0, 0x116E3 }, { 0x11BF0, 0x11BF9 },
+    { 0x11DE0, 0x11DE9 }, { 0x16130, 0x16139 }, { 0x16D70, 0x16D79 },
+    { 0x16FF4, 0x16FF6 }, { 0x1CCF0, 0x1CCF9 }, { 0x1E5F1, 0x1E5FA },
+};
+
+static enum char_class unassigned_class(utf8proc_int32_t c)
+{
+    return is_in(newer_letters, N_OF(newer_letters), c)   ? L
+           : is_in(newer_numbers, N_OF(newer_numbers), c) ? N
+                                                          : O;
 }
 
 static enum char_class class_of(utf8proc_int32_t c)
@@ -101,9 +109,7 @@ enum char_class wide_class(const uint8_t *p, const uint8_t *end, size_t *n_bytes
  * that are no longer themselves in NFC, and second halves of compositions. Small gaps between them hold characters
  * that never change, which costs a little time only. Before 0x300 there is none; whatever a newer utf8proc knows
  * beyond these is left alone. */
-static const struct {
-    int32_t first, last;
-} changing[] = {
+static const struct range changing[] = {
     { 0x300, 0x36F },     { 0x374, 0x374 },     { 0x37E, 0x37E },     { 0x387, 0x387 },
     { 0x483, 0x487 },     { 0x591, 0x5C5 },     { 0x5C7, 0x5C7 },     { 0x610, 0x61A },
     { 0x64B, 0x65F },     { 0x670, 0x670 },     { 0x6D6, 0x6ED },     { 0x711, 0x711 },
@@ -158,17 +164,7 @@ static const struct {
 
 static bool changes(int32_t c)
 {
-    size_t lo = 0, hi = N_OF(changing);
-    if (c < changing[0].first)
-        return false;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (changing[mid].last < c)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < N_OF(changing) && changing[lo].first <= c;
+    return c >= changing[0].first && is_in(changing, N_OF(changing), c);
 }
 
 /* -1 for a byte that begins no character. */

@@ -3,6 +3,7 @@
 #define MIXLAW_TESTS_GENERATE_H
 
 #include "check.h"
+#include "model/generate.h"
 
 #define GOLDEN "tests/golden/gguf/"
 #define TINY GOLDEN "tiny.gguf"
@@ -44,6 +45,13 @@ void test_given_text_refused(void);
 /* With a real model. */
 void test_model_parity(void);
 void test_model_neighbours(void);
+
+/* What the engine's numbers follow from; what must not change them is crossed with each. */
+enum { N_NUMERICS = 5 };
+extern const struct numerics {
+    enum gen_precision precision;
+    enum gen_kv kv;
+} numerics[N_NUMERICS];
 
 /* The whole of a file of little-endian words; *n of them. The caller frees it. */
 void *words(const char *path, size_t *n);

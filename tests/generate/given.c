@@ -22,16 +22,6 @@ static void make_text(struct gen_text *t, uint32_t *tok, float *logp, int i, int
     *t = (struct gen_text){ tok, n, 1 + (i * 53) % (n - 1), logp };
 }
 
-/* What the engine's numbers follow from; what a text's numbers must not depend on is crossed with each. */
-static const struct {
-    enum gen_precision precision;
-    enum gen_kv kv;
-} kind[] = { { GEN_FP32, GEN_KV_F16 },
-             { GEN_INT16, GEN_KV_F16 },
-             { GEN_INT8, GEN_KV_F16 },
-             { GEN_FP32, GEN_KV_Q8 },
-             { GEN_INT8, GEN_KV_Q8 } };
-
 static void check_against_logits(struct gen *g, const struct gen_text *t, int i)
 {
     struct err err = { "" };
@@ -55,14 +45,14 @@ void test_given_text(void)
 {
     static uint32_t tok[N_TEXT][LEN];
     static float crowd[N_TEXT][LEN], alone[N_TEXT][LEN];
-    for (size_t p = 0; p < N_OF(kind); p++)
+    for (size_t p = 0; p < N_NUMERICS; p++)
         for (int n_threads = 1; n_threads <= 3; n_threads++) {
             struct gen *g;
             struct err err = { "" };
             struct gen_conf conf = { .n_threads = n_threads,
                                      .n_slots = n_threads == 2 ? 3 : 16,
-                                     .precision = kind[p].precision,
-                                     .kv = kind[p].kv };
+                                     .precision = numerics[p].precision,
+                                     .kv = numerics[p].kv };
             struct gen_text text[N_TEXT];
             if (n_threads == 1) {
                 NEED(gen_open(&g, TINY, &conf, &err) == ST_OK, "%s", err.msg);
@@ -83,7 +73,7 @@ void test_given_text(void)
                 CHECK(memcmp(crowd[i], alone[i],
                              (size_t)(text[i].n_tok - text[i].from) * sizeof **crowd) == 0,
                       "precision %d, kv %d, %d threads: text %d has other numbers alone",
-                      (int)kind[p].precision, (int)kind[p].kv, n_threads, i);
+                      (int)numerics[p].precision, (int)numerics[p].kv, n_threads, i);
             gen_close(g);
         }
 }

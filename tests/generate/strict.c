@@ -43,14 +43,11 @@ static void take(struct gen *g, char *text[REQUESTS])
     CHECK(st == ST_END, "%s", err.msg);
 }
 
-static const struct {
-    enum gen_precision precision;
-    enum gen_kv kv;
-} kind[] = { { GEN_FP32, GEN_KV_F16 },
-             { GEN_INT16, GEN_KV_F16 },
-             { GEN_INT8, GEN_KV_F16 },
-             { GEN_FP32, GEN_KV_Q8 },
-             { GEN_INT8, GEN_KV_Q8 } };
+const struct numerics numerics[N_NUMERICS] = { { GEN_FP32, GEN_KV_F16 },
+                                               { GEN_INT16, GEN_KV_F16 },
+                                               { GEN_INT8, GEN_KV_F16 },
+                                               { GEN_FP32, GEN_KV_Q8 },
+                                               { GEN_INT8, GEN_KV_Q8 } };
 
 /* All settings, precisions and forms of the cache: alone with one thread, in crowds of several sizes, orders and numbers of threads. */
 void test_settings(void)
@@ -59,13 +56,13 @@ void test_settings(void)
         int n_threads, n_slots;
         bool backwards;
     } crowd[] = { { 1, 32, false }, { 3, 32, true }, { 2, 5, true }, { 4, 1, false } };
-    for (size_t p = 0; p < N_OF(kind); p++) {
+    for (size_t p = 0; p < N_NUMERICS; p++) {
         char *alone[REQUESTS] = { NULL };
         for (int c = -1; c < (int)N_OF(crowd); c++) {
             struct gen_conf conf = { .n_threads = c < 0 ? 1 : crowd[c].n_threads,
                                      .n_slots = c < 0 ? 1 : crowd[c].n_slots,
-                                     .precision = kind[p].precision,
-                                     .kv = kind[p].kv };
+                                     .precision = numerics[p].precision,
+                                     .kv = numerics[p].kv };
             char *text[REQUESTS] = { NULL };
             struct gen *g;
             struct err err = { "" };
@@ -86,7 +83,7 @@ void test_settings(void)
                                                                                     : "nothing";
                 CHECK(text[i] && strcmp(got, want) == 0,
                       "precision %d, kv %d, crowd %d, request %d: '%s', alone '%s'",
-                      (int)kind[p].precision, (int)kind[p].kv, c, i, got, want);
+                      (int)numerics[p].precision, (int)numerics[p].kv, c, i, got, want);
                 if (c < 0)
                     alone[i] = text[i];
                 else

@@ -19,7 +19,9 @@ import numpy as np
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 sys.path.insert(0, os.path.dirname(__file__))
+import checks
 import gguf_out
+from checks import check, mixlaw
 
 MIXLAW, TEST_TOK, SCRATCH = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -29,17 +31,6 @@ TEMPLATE = """{%- if tools %}{{- '<|im_start|>system\\n' }}{%- if messages[0]['r
 {%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"""
 MARKS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030c\u031b\u0323\u0327\u0328\u0331\u0338\u0345\u093c\u09be\u3099\u1161\u11a8"
 PARTS = list(" \t\n\r\u00a0\u3000'.,!?-=_#<|>0123456789aeiouyAEnsK") + ["'s", "'LL", "<tool_call>", "<|im_start|>", "  ", "\n\n", " the", "can't", "\u4e2d\u6587", "\ud55c\uad6d", "\uac00", "\u1100", "\u304b", "\u0915", "\u09c7", "\U0001f642", "\u00bd", "\u0663", "\u1ed9", "\u212b"]
-bad = 0
-
-
-def check(ok, what):
-    global bad
-    bad += not ok
-    print("ok  " if ok else "BAD ", what, flush=True)
-
-
-def mixlaw(*args):
-    return subprocess.run([MIXLAW, *map(str, args), "--quiet"], check=True, capture_output=True, text=True).stdout
 
 
 def ids(tokenizer, docs):
@@ -96,8 +87,8 @@ def hugging_face(tok, where, docs):
 
 
 def there_and_back(where, docs):
-    mixlaw("model", "convert", where, "--to", "gguf-f32", SCRATCH / "qwen.gguf")
-    mixlaw("model", "convert", SCRATCH / "qwen.gguf", "--to", "hf", SCRATCH / "back")
+    mixlaw(MIXLAW, "model", "convert", where, "--to", "gguf-f32", SCRATCH / "qwen.gguf")
+    mixlaw(MIXLAW, "model", "convert", SCRATCH / "qwen.gguf", "--to", "hf", SCRATCH / "back")
     was, back = (Tokenizer.from_file(str(f / "tokenizer.json")) for f in (where, SCRATCH / "back"))
     for t in (was, back):
         t.encode_special_tokens = True
@@ -111,7 +102,7 @@ def llama_cpp(where, docs):
 
     plain = SCRATCH / "plain.json"
     plain.write_text(json.dumps({**json.loads((where / "tokenizer.json").read_text()), "normalizer": None}))
-    mixlaw("model", "convert", where, "--tokenizer", plain, "--to", "gguf-f32", SCRATCH / "plain.gguf")
+    mixlaw(MIXLAW, "model", "convert", where, "--tokenizer", plain, "--to", "gguf-f32", SCRATCH / "plain.gguf")
     got = ids(SCRATCH / "plain.gguf", docs)
     p = xllamacpp.CommonParams()
     p.model.path, p.n_ctx, p.warmup, p.port, p.verbosity, p.fit_params = str(SCRATCH / "plain.gguf"), 64, False, 18390, 0, False
@@ -146,7 +137,7 @@ def converted(where, tok):
         first, last = t["data_offsets"]
         w.add_tensor(names.get_name(name, try_suffixes=(".weight", ".bias")), np.frombuffer(raw[start + first:start + last], "<f4").reshape(t["shape"]))
     w.write_header_to_file(), w.write_kv_data_to_file(), w.write_tensors_to_file(), w.close()
-    said = [json.loads(mixlaw("model", "sample", m, "--temperature", "0", "--max-tokens", "24", "--precision", "fp32", "--json", "--prompt", "What's 12 + 3?"))["text"] for m in (where, file)]
+    said = [json.loads(mixlaw(MIXLAW, "model", "sample", m, "--temperature", "0", "--max-tokens", "24", "--precision", "fp32", "--json", "--prompt", "What's 12 + 3?"))["text"] for m in (where, file)]
     check(said[0] == said[1] and len(said[0]) > 0, "a file by the gguf package says what the folder says" + ("" if said[0] == said[1] else f": {said}"))
 
 
@@ -162,7 +153,7 @@ def conversation(where):
             messages = ([{"role": "system", "content": system}] if system else []) + [{"role": "user", "content": user}]
             raw = tok.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
             settings = ["--temperature", "0", "--max-tokens", "24", "--json"]
-            rows = [json.loads(mixlaw("model", "sample", where, *settings, *how)) for how in (["--raw", "--prompt", raw], ["--prompt", user] + (["--system", system] if system else []))]
+            rows = [json.loads(mixlaw(MIXLAW, "model", "sample", where, *settings, *how)) for how in (["--raw", "--prompt", raw], ["--prompt", user] + (["--system", system] if system else []))]
             same = [(r["text"], r["tokens_prompt"], r["tokens_out"]) for r in rows]
             check(same[0] == same[1], f"conversation {messages!r} as transformers renders it" + ("" if same[0] == same[1] else f": {same}"))
 
@@ -177,7 +168,7 @@ def main():
     llama_cpp(where, known[:1000])
     converted(where, tok)
     conversation(where)
-    sys.exit(bad > 0)
+    sys.exit(checks.n_bad > 0)
 
 
 main()

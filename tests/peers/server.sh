@@ -2,12 +2,11 @@
 # The server client against llama.cpp's own server (wheel xllamacpp), which serves the model of MIXLAW_MODEL on
 # loopback: probe, a run, the same again, prefill, a prompt that does not fit.
 set -u
-PY=$BUILD/peers/venv/bin/python
-[ -x "$PY" ] && "$PY" -c 'import xllamacpp' 2>/dev/null || { echo "skipped: no llama.cpp server, \$BUILD/peers/venv lacks xllamacpp"; exit 77; }
+python=$(tests/peers/need_python "llama.cpp's server" xllamacpp) || { echo "$python"; exit 77; }
 [ -s "${MIXLAW_MODEL:-}" ] || { echo "skipped: MIXLAW_MODEL names no GGUF file"; exit 77; }
 T=$(mktemp -d "${TMPDIR:-/tmp}/mixlaw-server-XXXXXX")
 mkfifo "$T/fifo"
-"$PY" tests/peers/llama_server.py "$MIXLAW_MODEL" 4 1 512 <"$T/fifo" >"$T/url" 2>"$T/log" &
+"$python" tests/peers/llama_server.py "$MIXLAW_MODEL" 4 1 512 <"$T/fifo" >"$T/url" 2>"$T/log" &
 server=$!
 trap 'kill $server 2>/dev/null; rm -rf "$T"' EXIT
 exec 8>"$T/fifo"
@@ -17,7 +16,7 @@ url=$(cat "$T/url")
 n_bad=0
 bad() { echo "FAILED: $*"; n_bad=$((n_bad + 1)); }
 
-"$PY" - >"$T/pages.jsonl" <<'PY'
+"$python" - >"$T/pages.jsonl" <<'PY'
 import json
 for i in range(3):
     text = ("The harbour of Port %d was built in %d by the engineer Anna Kessler. Its two stone piers are 480 metres long and "
@@ -37,7 +36,7 @@ YAML
 grep -q '"slots":4' "$T/probe" || bad "probe: $(head -1 "$T/probe")"
 for recipe in hq qa; do
     "$MIXLAW" synth --quiet --recipe $recipe --generator "$url" --out "$T/$recipe" "$T/pages.jsonl" >"$T/row" 2>"$T/err" || bad "$recipe: $(cat "$T/err")"
-    "$PY" - "$T/row" "$T/$recipe/ledger.jsonl" $recipe <<'PY' || bad "$recipe"
+    "$python" - "$T/row" "$T/$recipe/ledger.jsonl" $recipe <<'PY' || bad "$recipe"
 import json, sys
 row = json.load(open(sys.argv[1]))
 raw = [json.loads(l) for l in open(sys.argv[2])]

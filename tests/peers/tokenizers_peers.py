@@ -15,21 +15,13 @@ import gguf
 import numpy as np
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, trainers
 
+import checks
+from checks import check, mixlaw
+
 MIXLAW, SCRATCH = sys.argv[1], sys.argv[2]
 DATA = os.environ.get("MIXLAW_DATA", "../shared/data")
 MODEL = os.environ.get("MIXLAW_MODEL", "")
 SMOLLM = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
-bad = 0
-
-
-def check(ok, what):
-    global bad
-    bad += not ok
-    print("ok  " if ok else "BAD ", what, flush=True)
-
-
-def mixlaw(*args):
-    return subprocess.run([MIXLAW, *args, "--quiet"], check=True, capture_output=True, text=True).stdout
 
 
 def place(name):
@@ -93,7 +85,7 @@ def write_docs(name, docs):
 def compare(what, tok, file, docs, path):
     """Ids of `file` in mixlaw and of the same vocabulary in Hugging Face, and the text they decode to."""
     prefix = place("tokens-" + "".join(c if c.isalnum() else "-" for c in what))
-    mixlaw("tokenize", "encode", "--tokenizer", file, "--out", prefix, path)
+    mixlaw(MIXLAW, "tokenize", "encode", "--tokenizer", file, "--out", prefix, path)
     got = megatron(prefix)
     tok.encode_special_tokens = True
     eod = json.load(open(prefix + ".json"))["eod"]
@@ -110,7 +102,7 @@ def vocabulary(tok):
 
 def own_vocabulary(docs, path):
     ours = place("tokenizer.json")
-    mixlaw("tokenize", "train", "--vocab-size", "4096", "--out", ours, path)
+    mixlaw(MIXLAW, "tokenize", "train", "--vocab-size", "4096", "--out", ours, path)
     theirs = Tokenizer(models.BPE())
     theirs.pre_tokenizer = SMOLLM
     theirs.train_from_iterator(docs, trainers.BpeTrainer(vocab_size=4096, special_tokens=["<|endoftext|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
@@ -119,7 +111,7 @@ def own_vocabulary(docs, path):
     check(vocabulary(loaded) == vocabulary(theirs), f"trained on {len(docs)} documents: the same 4096 tokens and merges")
     prefix, _ = compare("our tokenizer.json", loaded, ours, docs, path)
     compare("theirs", theirs, place("theirs.json"), docs, path)
-    back = [json.loads(line)["text"] for line in mixlaw("tokenize", "cat", "--decode", prefix).split("\n") if line]
+    back = [json.loads(line)["text"] for line in mixlaw(MIXLAW, "tokenize", "cat", "--decode", prefix).split("\n") if line]
     check(back == docs, "the token files decode to the documents")
 
 
@@ -172,7 +164,7 @@ def main():
     else:
         got, missing = smollm2(docs, path)
         llama_cpp(docs[-1000:] + docs[:100], got[-1000:] + got[:100], missing)
-    sys.exit(bad > 0)
+    sys.exit(checks.n_bad > 0)
 
 
 main()

@@ -179,6 +179,16 @@ static double rate_of(void *ctx, uint64_t n)
     return *(double *)ctx * 400000 / (double)n;
 }
 
+/* Everything is the plan's to choose but the kinds. */
+static void choose_in_time(struct plan *p, struct study_conf *c, double tok_per_s, double left_s)
+{
+    struct err err;
+    c->n_model = c->n_budget = c->n_share = c->seeds = 0;
+    c->time_budget = left_s;
+    plan_fit_time(p, c, left_s, rate_of, &tok_per_s);
+    CHECK(plan_finish(p, c, &err) == ST_OK, "%s", err.msg);
+}
+
 /* Whatever the speed, the chosen study fits the time, keeps to four epochs and has 500 steps, or says that it is too small. */
 static void test_time_budget(void)
 {
@@ -191,11 +201,7 @@ static void test_time_budget(void)
         make_plan(&p, &c);
         double v = speed[i % 4], s = left[i / 12];
         p.source[0].tok_per_s = generation[i / 4 % 3];
-        c.n_model = c.n_budget = c.n_share = c.seeds = 0;
-        c.time_budget = s;
-        plan_fit_time(&p, &c, s, rate_of, &v);
-        struct err err;
-        CHECK(plan_finish(&p, &c, &err) == ST_OK, "%s", err.msg);
+        choose_in_time(&p, &c, v, s);
         double need =
             p.share[p.n_share - 1] * (double)p.budget[p.n_budget - 1] / (0.97 * c.epochs_max);
         bool enough = p.budget[0] / p.batch_tokens >= PLAN_MIN_STEPS &&
@@ -223,16 +229,12 @@ static void test_time_is_used(void)
         struct study_conf c;
         struct plan p;
         make_plan(&p, &c);
-        double v = 30000, left = 600;
+        double left = 600;
         for (size_t k = 0; k < p.n_source; k++) {
             p.source[k].made = true;
             p.source[k].n_tok = made[i];
         }
-        c.n_model = c.n_budget = c.n_share = c.seeds = 0;
-        c.time_budget = left;
-        plan_fit_time(&p, &c, left, rate_of, &v);
-        struct err err;
-        CHECK(plan_finish(&p, &c, &err) == ST_OK, "%s", err.msg);
+        choose_in_time(&p, &c, 30000, left);
         double n_epoch =
             p.share[p.n_share - 1] * (double)p.budget[p.n_budget - 1] / (double)made[i];
         CHECK(p.train_s <= 1.001 * left && n_epoch <= c.epochs_max, "%g s, %g epochs", p.train_s,
