@@ -39,13 +39,16 @@ static enum st pilot(const struct train_conf *c, const struct train_env *env, st
     struct js *row = js_object();
     js_put_whole(row, "n_param", (int64_t)p.n_param);
     js_put_whole(row, "n_param_nonemb", (int64_t)p.n_param_nonemb);
-    js_put_real(row, "tok_per_s", p.tok_per_s);
-    js_put_real(row, "step_s", p.step_s);
-    js_put_whole(row, "n_step", (int64_t)p.n_step);
+    if (!c->dry_run) {
+        js_put_real(row, "tok_per_s", p.tok_per_s);
+        js_put_real(row, "step_s", p.step_s);
+        js_put_whole(row, "n_step", (int64_t)p.n_step);
+    }
     js_put_real(row, "flop_per_tok", p.flop_per_tok);
+    js_put(row, "memory_bytes", train_memory_json(&p.memory));
     js_put_text(row, "backend", p.backend);
     out_row(cli->out, row);
-    if (c->profile)
+    if (c->profile && !c->dry_run)
         print_profile(&p, cli);
     return ST_OK;
 }

@@ -124,6 +124,10 @@ static void last_line(struct child_job *j)
 
 static enum st start_job(struct child_job *j, pid_t *pid, struct err *err)
 {
+    char threads[16];
+    snprintf(threads, sizeof threads, "%d", j->n_threads);
+    strlist_add(&j->argv, "--threads");
+    strlist_add(&j->argv, threads);
     int fd = open(j->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (fd < 0)
         return err_set(err, ST_IO, "cannot open '%s': %s", j->log, strerror(errno));
@@ -133,41 +137,57 @@ static enum st start_job(struct child_job *j, pid_t *pid, struct err *err)
                     : err_set(err, ST_IO, "cannot start '%s': %s", j->argv.s[0], strerror(errno));
 }
 
-enum st child_run_all(struct child_job *job, size_t n_job, int n_parallel,
+/* Threads for the first of n jobs, of n_free: its own, and its part of what they all leave idle. */
+static int share_of(const struct child_job *job, size_t n, int n_free)
+{
+    int idle = n_free;
+    for (size_t i = 0; i < n && idle > 0; i++)
+        idle -= job[i].n_threads;
+    return job->n_threads + (idle > 0 ? idle / (int)n : 0);
+}
+
+enum st child_run_all(struct child_job *job, size_t n_job, int n_threads,
                       void (*finished)(void *ctx), void *ctx, struct err *err)
 {
     struct slot {
         pid_t pid;
         size_t job;
-    } *slot = NEW_ARRAY(struct slot, (size_t)n_parallel);
+    } *slot = NEW_ARRAY(struct slot, (size_t)n_threads);
     size_t next = 0;
-    int n_running = 0;
+    int n_running = 0, n_free = n_threads;
     bool told = false;
     enum st st = ST_OK;
     do {
-        for (int i = 0; i < n_parallel && next < n_job && st == ST_OK && !stop_asked(); i++) {
+        for (int i = 0; i < n_threads && next < n_job && st == ST_OK && !stop_asked(); i++) {
+            struct child_job *j = &job[next];
             if (slot[i].pid)
                 continue;
+            if (j->n_threads > n_free && n_running)
+                break; /* in order: the wide ones are the long ones */
+            j->n_threads = share_of(j, n_job - next, n_free);
             slot[i].job = next++;
-            st = start_job(&job[slot[i].job], &slot[i].pid, err);
-            if (st == ST_OK)
+            st = start_job(j, &slot[i].pid, err);
+            if (st == ST_OK) {
                 n_running++;
-            else
+                n_free -= j->n_threads;
+            } else {
                 slot[i].pid = 0;
+            }
         }
         if ((stop_asked() || st < 0) && !told) {
             told = true;
-            for (int i = 0; i < n_parallel; i++)
+            for (int i = 0; i < n_threads; i++)
                 if (slot[i].pid)
                     kill(slot[i].pid, SIGTERM);
         }
-        for (int i = 0; i < n_parallel; i++) {
+        for (int i = 0; i < n_threads; i++) {
             int status;
             if (!slot[i].pid || waitpid(slot[i].pid, &status, WNOHANG) != slot[i].pid)
                 continue;
             struct child_job *j = &job[slot[i].job];
             slot[i].pid = 0;
             n_running--;
+            n_free += j->n_threads;
             j->done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
             j->failed = !j->done;
             if (j->failed)

@@ -24,14 +24,16 @@ MUST_USE enum st child_json(const struct strlist *argv, struct js **row, struct 
 
 struct child_job {
     struct strlist argv;
+    int n_threads;     /* that it takes, told to it by --threads */
     const char *log;   /* file for its stdout and stderr */
     bool done, failed; /* after child_run_all */
     char why[256];     /* the log's last line, when it failed */
 };
 
-/* Runs jobs in order, n_parallel at a time. `finished` (may be NULL) is called in this thread after each
- * and about ten times a second, for progress. A failed job does not end the others. */
-MUST_USE enum st child_run_all(struct child_job *job, size_t n_job, int n_parallel,
+/* Runs jobs in order, as many side by side as n_threads allow; the last ones share what would be idle.
+ * `finished` (may be NULL) is called in this thread after each and about ten times a second, for progress.
+ * A failed job does not end the others. */
+MUST_USE enum st child_run_all(struct child_job *job, size_t n_job, int n_threads,
                                void (*finished)(void *ctx), void *ctx, struct err *err);
 
 #endif

@@ -122,9 +122,37 @@ static double largest_budget(struct plan *p, const struct study_conf *c, double 
     return lo;
 }
 
+static double rate_of(const struct plan_speeds *v, double n_param)
+{
+    size_t i = 0;
+    while (i + 2 < v->n && n_param > v->n_param[i + 1])
+        i++;
+    if (v->n == 1)
+        return v->tok_per_s[0] * v->n_param[0] / n_param;
+    double slope =
+        log(v->tok_per_s[i + 1] / v->tok_per_s[i]) / log(v->n_param[i + 1] / v->n_param[i]);
+    return v->tok_per_s[i] * exp(slope * log(n_param / v->n_param[i]));
+}
+
+/* That of the largest measured size that is no larger: a run that is smaller gains less by threads. */
+static uint64_t width_of(const struct plan_speeds *v, double n_param)
+{
+    uint64_t width = v->width[0];
+    for (size_t i = 1; i < v->n && v->n_param[i] <= n_param; i++)
+        width = v->width[i];
+    return width;
+}
+
+void plan_take_speeds(struct plan *p, const struct plan_speeds *v)
+{
+    for (size_t i = 0; i < p->n_model; i++) {
+        p->rate[i] = rate_of(v, (double)p->model[i]);
+        p->width[i] = width_of(v, (double)p->model[i]);
+    }
+}
+
 static bool try_ladder(struct plan *p, const struct study_conf *c, const uint64_t *pair,
-                       uint64_t batch, double ratio, double left_s,
-                       double (*rate_of)(void *ctx, uint64_t n_param), void *ctx)
+                       uint64_t batch, double ratio, double left_s, const struct plan_speeds *v)
 {
     if (c->n_model == 0) {
         p->n_model = 2;
@@ -132,8 +160,7 @@ static bool try_ladder(struct plan *p, const struct study_conf *c, const uint64_
     }
     plan_defaults(p, c, p->model[p->n_model - 1]);
     p->batch_tokens = c->batch_tokens ? c->batch_tokens : batch;
-    for (size_t i = 0; i < p->n_model; i++)
-        p->rate[i] = rate_of(ctx, p->model[i]);
+    plan_take_speeds(p, v);
     double d = largest_budget(p, c, left_s, ratio);
     set_budgets(p, d, ratio);
     return p->budget[0] >= PLAN_MIN_STEPS * p->batch_tokens &&
@@ -141,7 +168,7 @@ static bool try_ladder(struct plan *p, const struct study_conf *c, const uint64_
 }
 
 void plan_fit_time(struct plan *p, const struct study_conf *c, double left_s,
-                   double (*rate_of)(void *ctx, uint64_t n_param), void *ctx)
+                   const struct plan_speeds *v)
 {
     static const uint64_t batch[] = { 2048, 1024, 512, 256 };
     static const double ratio[] = { 4, 2 };
@@ -163,9 +190,9 @@ void plan_fit_time(struct plan *p, const struct study_conf *c, double left_s,
     for (size_t r = 0; r < N_OF(ratio) && !found; r++)
         for (size_t l = N_OF(ladder); l-- > 0 && !found;)
             for (size_t b = ladder[l][1] < 1000000 ? 2 : 0; b < N_OF(batch) && !found; b++)
-                found = try_ladder(p, c, ladder[l], batch[b], ratio[r], left_s, rate_of, ctx);
+                found = try_ladder(p, c, ladder[l], batch[b], ratio[r], left_s, v);
     if (!found) {
-        (void)try_ladder(p, c, ladder[0], 256, 2, left_s, rate_of, ctx);
+        (void)try_ladder(p, c, ladder[0], 256, 2, left_s, v);
         set_budgets(p, 2.0 * PLAN_MIN_STEPS * (double)p->batch_tokens, 2);
     }
     if (c->n_budget) {
@@ -446,6 +473,7 @@ struct js *plan_json(const struct plan *p, const struct study_conf *c)
     js_put_real(row, "price", p->price);
     js_put_real(row, "smallest_effect", p->smallest_effect);
     js_put(row, "tok_per_s", reals(p->rate, p->n_model));
+    js_put(row, "threads_a_run", wholes(p->width, p->n_model));
     js_put(out, "warnings", list = js_array());
     for (size_t i = 0; i < p->warning.n; i++)
         js_push_text(list, p->warning.s[i]);
@@ -533,6 +561,12 @@ enum st plan_from_json(struct plan *p, const struct js *v, struct err *err)
     if (st == ST_OK && n_rate != p->n_model)
         st = err_set(err, ST_FORMAT, "'tok_per_s' has %zu entries for %zu models", n_rate,
                      p->n_model);
+    size_t n_width = 0;
+    if (st == ST_OK && js_get(expected, "threads_a_run")) /* older plans have none: one thread */
+        st = numbers(expected, "threads_a_run", p->width, NULL, &n_width, err);
+    for (size_t i = 0; i < p->n_model; i++)
+        if (i >= n_width || p->width[i] == 0)
+            p->width[i] = 1;
     p->generate_s = js_get_real(expected, "generate_s", 0);
     p->spent_s = js_get_real(expected, "spent_s", 0);
     p->n_request = (uint64_t)js_get_whole(expected, "requests", 0);

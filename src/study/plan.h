@@ -71,7 +71,8 @@ struct plan {
     size_t n_domain;
     uint64_t natural_tok; /* tokens of the natural pool */
     uint64_t model[STUDY_MAX], budget[STUDY_MAX];
-    double rate[STUDY_MAX]; /* training tokens per second of all processes together, per model */
+    double rate[STUDY_MAX];    /* training tokens per second of all processes together, per model */
+    uint64_t width[STUDY_MAX]; /* threads a run, per model: as many runs side by side as fit */
     double share[STUDY_MAX];
     size_t n_model, n_budget, n_share;
     struct plan_source source[STUDY_MAX + 2];
@@ -95,10 +96,20 @@ void plan_defaults(struct plan *p, const struct study_conf *c, uint64_t largest_
 /* Tokens one trunk draws for its budgets, cooldown branches included. */
 double plan_trunk_tok(const uint64_t *budget, size_t n_budget);
 
+/* How fast models train here: measured sizes, ascending, and a power law between them. */
+struct plan_speeds {
+    size_t n;
+    double n_param[STUDY_MAX];
+    double tok_per_s[STUDY_MAX]; /* of all runs side by side */
+    uint64_t width[STUDY_MAX];   /* threads a run, as in struct plan */
+};
+/* Rates and widths of the plan's models. */
+void plan_take_speeds(struct plan *p, const struct plan_speeds *v);
+
 /* With a time budget: chooses models, budgets, shares, seeds and the size of the sources for
- * `left_s` seconds. rate_of(ctx, n) gives training tokens per second at n non-embedding parameters. */
+ * `left_s` seconds. */
 void plan_fit_time(struct plan *p, const struct study_conf *c, double left_s,
-                   double (*rate_of)(void *ctx, uint64_t n_param), void *ctx);
+                   const struct plan_speeds *v);
 
 /* Fills arms, counts, expectations and warnings from sizes, budgets, shares, seeds and sources. */
 MUST_USE enum st plan_finish(struct plan *p, const struct study_conf *c, struct err *err);

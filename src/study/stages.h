@@ -32,9 +32,10 @@ MUST_USE enum st stage_tokens(struct study *s, const char *name, const char *doc
 MUST_USE enum st stage_natural_tokens(struct study *s, struct err *err); /* natural and domains */
 MUST_USE enum st stage_generate(struct study *s, struct plan_source *src, struct err *err);
 MUST_USE enum st stage_synth_pilot(struct study *s, struct plan_source *src, struct err *err);
-/* Training tokens per second of all processes side by side at n_param. */
+/* How runs of n_param are best packed: *width threads each, as many side by side as there are threads
+ * and memory for; *tok_per_s of all of them together. */
 MUST_USE enum st stage_train_pilot(struct study *s, uint64_t n_param, double *tok_per_s,
-                                   struct err *err);
+                                   uint64_t *width, struct err *err);
 MUST_USE enum st stage_sweep(struct study *s, struct err *err);    /* sweep.h: fills plan.lr */
 MUST_USE enum st stage_train(struct study *s, struct err *err);    /* all trunks */
 MUST_USE enum st stage_conclude(struct study *s, struct err *err); /* laws, advice, report */
@@ -46,7 +47,8 @@ MUST_USE enum st shard_tokens(struct study *s, const char *name, uint64_t *n_tok
 struct trunk {
     const struct plan_arm *arm;
     uint64_t n_param, seed;
-    double lr; /* 0: train's own law */
+    uint64_t width; /* threads it takes */
+    double lr;      /* 0: train's own law */
     const uint64_t *budget;
     size_t n_budget;
     const char *folder; /* "runs" or "sweep" */
@@ -56,8 +58,8 @@ struct trunk {
 /* All trunks of the plan, largest first; *trunk in the study's arena. */
 size_t study_trunks(struct study *s, struct trunk **trunk);
 char *trunk_dir(struct study *s, const struct trunk *t);
-/* The command that trains it. */
-void trunk_args(struct study *s, const struct trunk *t, uint64_t threads, struct strlist *argv);
+/* The command that trains it, but for --threads. */
+void trunk_args(struct study *s, const struct trunk *t, struct strlist *argv);
 /* Trains them side by side with one line of progress; those that are done cost nothing. ST_IO when one failed. */
 MUST_USE enum st train_trunks(struct study *s, const struct trunk *trunk, size_t n,
                               const char *label, struct err *err);

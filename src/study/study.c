@@ -138,45 +138,29 @@ static void list_sources(struct study *s)
     }
 }
 
-/* Measured training speeds at a few sizes; between them a power law. */
-struct speeds {
-    size_t n;
-    double n_param[STUDY_MAX], tok_per_s[STUDY_MAX];
-};
-
-static double rate_of(void *ctx, uint64_t n_param)
+static enum st measure_speeds(struct study *s, struct plan_speeds *v, struct err *err)
 {
-    const struct speeds *v = ctx;
-    size_t i = 0;
-    while (i + 2 < v->n && (double)n_param > v->n_param[i + 1])
-        i++;
-    if (v->n == 1)
-        return v->tok_per_s[0] * v->n_param[0] / (double)n_param;
-    double slope =
-        log(v->tok_per_s[i + 1] / v->tok_per_s[i]) / log(v->n_param[i + 1] / v->n_param[i]);
-    return v->tok_per_s[i] * exp(slope * log((double)n_param / v->n_param[i]));
-}
-
-static enum st measure_speeds(struct study *s, struct speeds *v, struct err *err)
-{
-    static const uint64_t probe[] = { 200000, 800000 };
+    static const uint64_t probe[] = { 200000, 800000, 6400000 };
     bool chosen = s->conf.n_model > 0;
-    v->n = chosen ? s->conf.n_model : N_OF(probe);
+    size_t n_probe = s->conf.time_budget < 3600 ? 2 : N_OF(probe); /* the last for long studies */
+    v->n = chosen ? s->conf.n_model : n_probe;
     for (size_t i = 0; i < v->n; i++) {
         uint64_t n = chosen ? s->conf.model[i] : probe[i];
-        enum st st = stage_train_pilot(s, n, &v->tok_per_s[i], err);
+        enum st st = stage_train_pilot(s, n, &v->tok_per_s[i], &v->width[i], err);
         if (st < 0)
             return st;
         v->n_param[i] = (double)n;
         char a[UNITS_MAX], b[UNITS_MAX];
-        log_info("pilot: %s parameters train at %s tokens/s on %llu threads",
+        log_info("pilot: %s parameters train at %s tokens/s, %llu side by side with %llu thread%s "
+                 "each",
                  units_count(a, (double)n), units_count(b, v->tok_per_s[i]),
-                 (unsigned long long)s->where.threads);
+                 (unsigned long long)(s->where.threads / v->width[i]),
+                 (unsigned long long)v->width[i], v->width[i] == 1 ? "" : "s");
     }
     return ST_OK;
 }
 
-static void take_explicit(struct plan *p, const struct study_conf *c, const struct speeds *v)
+static void take_explicit(struct plan *p, const struct study_conf *c, const struct plan_speeds *v)
 {
     p->n_model = c->n_model;
     p->n_budget = c->n_budget;
@@ -185,8 +169,7 @@ static void take_explicit(struct plan *p, const struct study_conf *c, const stru
     memcpy(p->budget, c->budget, sizeof p->budget);
     memcpy(p->share, c->share, sizeof p->share);
     p->seeds = c->seeds;
-    for (size_t i = 0; i < p->n_model; i++)
-        p->rate[i] = v->tok_per_s[i];
+    plan_take_speeds(p, v);
 }
 
 /* Source pages for each kind: enough tokens for the largest share and budget at the allowed repetition. */
@@ -236,7 +219,7 @@ static enum st first_plan(struct study *s, struct err *err)
 {
     struct plan *p = &s->plan;
     const struct study_conf *c = &s->conf;
-    struct speeds speeds = { 0 };
+    struct plan_speeds speeds = { 0 };
     uint64_t largest = c->n_model              ? c->model[c->n_model - 1]
                        : c->time_budget < 3600 ? 400000
                                                : 3200000;
@@ -256,7 +239,7 @@ static enum st first_plan(struct study *s, struct err *err)
     if (st < 0)
         return st;
     if (c->time_budget > 0)
-        plan_fit_time(p, c, time_left(s), rate_of, &speeds);
+        plan_fit_time(p, c, time_left(s), &speeds);
     else
         take_explicit(p, c, &speeds);
     choose_pages(s);
@@ -269,12 +252,13 @@ static enum st freeze(struct study *s, struct err *err)
 {
     struct plan *p = &s->plan;
     if (s->conf.time_budget > 0) {
-        struct speeds speeds = { .n = p->n_model };
+        struct plan_speeds speeds = { .n = p->n_model };
         for (size_t i = 0; i < p->n_model; i++) {
             speeds.n_param[i] = (double)p->model[i];
             speeds.tok_per_s[i] = p->rate[i];
+            speeds.width[i] = p->width[i];
         }
-        plan_fit_time(p, &s->conf, time_left(s), rate_of, &speeds);
+        plan_fit_time(p, &s->conf, time_left(s), &speeds);
     }
     enum st st = plan_finish(p, &s->conf, err);
     if (st == ST_OK && p->sweep)

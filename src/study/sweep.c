@@ -62,6 +62,7 @@ static struct trunk make_trunk(const struct study *s, const struct ladder *l,
     char size[UNITS_MAX];
     struct trunk t = { .arm = arm,
                        .n_param = p->model[l->model],
+                       .width = p->width[l->model],
                        .seed = 1 + 2 * p->seeds, /* after those of the arms and of A/A */
                        .lr = l->law > 0 ? units_round(l->law * exp2(step), 2) : 0,
                        .budget = p->budget,
@@ -79,7 +80,7 @@ static enum st ask_law(struct study *s, struct ladder *l, struct err *err)
     struct strlist argv = { 0 };
     struct js *row;
     struct trunk t = make_trunk(s, l, &s->plan.arm[0], 0);
-    trunk_args(s, &t, 1, &argv);
+    trunk_args(s, &t, &argv);
     strlist_add(&argv, "--dry-run");
     enum st st = err_in(err, child_json(&argv, &row, err), "the learning rate of %s", t.id);
     strlist_release(&argv);

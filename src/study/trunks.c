@@ -23,6 +23,7 @@ size_t study_trunks(struct study *s, struct trunk **out)
                 t[n] = (struct trunk){ .arm = &p->arm[a],
                                        .n_param = p->model[m],
                                        .seed = p->arm[a].first_seed + seed,
+                                       .width = p->width[m],
                                        .lr = p->lr[m],
                                        .budget = p->budget,
                                        .n_budget = p->n_budget,
@@ -51,7 +52,7 @@ static const char *precision(const struct study *s)
     return space ? space + 1 : s->conf.precision;
 }
 
-void trunk_args(struct study *s, const struct trunk *t, uint64_t threads, struct strlist *argv)
+void trunk_args(struct study *s, const struct trunk *t, struct strlist *argv)
 {
     const struct plan *p = &s->plan;
     const struct plan_arm *a = t->arm;
@@ -61,7 +62,6 @@ void trunk_args(struct study *s, const struct trunk *t, uint64_t threads, struct
              "--precision", precision(s), NULL);
     add_whole(s, argv, "--params", t->n_param);
     add_whole(s, argv, "--seed", t->seed);
-    add_whole(s, argv, "--threads", threads);
     add_whole(s, argv, "--seq-len", p->seq_len);
     add_whole(s, argv, "--batch-tokens", p->batch_tokens);
     add_whole(s, argv, "--eval-bytes", p->eval_bytes);
@@ -153,7 +153,7 @@ static void obey_kernel_path(const struct study *s)
 enum st train_trunks(struct study *s, const struct trunk *trunk, size_t n, const char *label,
                      struct err *err)
 {
-    int n_parallel = (int)(n < s->where.threads ? n : s->where.threads);
+    uint64_t threads = s->where.threads;
     struct child_job *job = ARENA_ARRAY(&s->arena, struct child_job, n);
     enum st st = dir_make(study_path(s, "%s", trunk[0].folder), err);
     if (st == ST_OK)
@@ -162,7 +162,8 @@ enum st train_trunks(struct study *s, const struct trunk *trunk, size_t n, const
         return st;
     uint64_t n_tok = 0;
     for (size_t i = 0; i < n; i++) {
-        trunk_args(s, &trunk[i], s->where.threads / (uint64_t)n_parallel, &job[i].argv);
+        trunk_args(s, &trunk[i], &job[i].argv);
+        job[i].n_threads = (int)(trunk[i].width < threads ? trunk[i].width : threads);
         job[i].log = study_path(s, "logs/%s.log", trunk[i].id);
         n_tok += trunk[i].budget[trunk[i].n_budget - 1];
     }
@@ -171,9 +172,9 @@ enum st train_trunks(struct study *s, const struct trunk *trunk, size_t n, const
     progress_start(&w.progress, label, n_tok, "tokens");
     progress_resume(&w.progress, tokens_done(&w));
     char note[64];
-    snprintf(note, sizeof note, "%zu models, %d at once", n, n_parallel);
+    snprintf(note, sizeof note, "%zu models on %llu threads", n, (unsigned long long)threads);
     w.progress.note = note;
-    st = child_run_all(job, n, n_parallel, look, &w, err);
+    st = child_run_all(job, n, (int)threads, look, &w, err);
     progress_at(&w.progress, tokens_done(&w));
     progress_end(&w.progress);
     return job_failures(trunk, job, n, st, err);

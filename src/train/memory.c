@@ -9,13 +9,11 @@ struct part {
 };
 enum { N_PART = 6 };
 
-static size_t parts(const struct train_plan *p, const struct backend *b, struct part out[N_PART])
+static size_t parts(const struct model_memory *m, struct part out[N_PART])
 {
-    struct model_memory m;
-    model_memory(&p->model, b, p->pass, (int)p->seq_len, p->conf->ema > 0, &m);
     const struct part row[N_PART] = {
-        { "weights", m.weights },     { "layouts", m.layouts }, { "gradients", m.gradients },
-        { "optimizer", m.optimizer }, { "average", m.average }, { "activations", m.activations },
+        { "weights", m->weights },     { "layouts", m->layouts }, { "gradients", m->gradients },
+        { "optimizer", m->optimizer }, { "average", m->average }, { "activations", m->activations },
     };
     size_t all = 0;
     for (int i = 0; i < N_PART; i++) {
@@ -25,10 +23,15 @@ static size_t parts(const struct train_plan *p, const struct backend *b, struct 
     return all;
 }
 
-struct js *train_memory_json(const struct train_plan *p, const struct backend *b)
+void train_memory(const struct train_plan *p, const struct backend *b, struct model_memory *m)
+{
+    model_memory(&p->model, b, p->pass, (int)p->seq_len, p->conf->ema > 0, m);
+}
+
+struct js *train_memory_json(const struct model_memory *m)
 {
     struct part part[N_PART];
-    size_t all = parts(p, b, part);
+    size_t all = parts(m, part);
     struct js *v = js_object();
     for (int i = 0; i < N_PART; i++)
         js_put_whole(v, part[i].name, (int64_t)part[i].n_bytes);
@@ -36,13 +39,12 @@ struct js *train_memory_json(const struct train_plan *p, const struct backend *b
     return v;
 }
 
-enum st train_memory_check(const struct train_plan *p, const struct backend *b, double limit_bytes,
-                           struct err *err)
+enum st train_memory_check(const struct model_memory *m, double limit_bytes, struct err *err)
 {
     struct part part[N_PART];
     char want[UNITS_MAX], has[UNITS_MAX];
     struct strbuf text = { 0 };
-    size_t all = parts(p, b, part);
+    size_t all = parts(m, part);
     enum st st = ST_OK;
     for (int i = 0; i < N_PART; i++)
         if (part[i].n_bytes)

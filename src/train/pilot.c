@@ -111,14 +111,20 @@ enum st train_pilot(struct pilot *out, const struct train_conf *conf, const stru
         st = backend_open(&b, env->backend, env->n_threads, train_precision(conf), err);
     if (st == ST_OK && conf->profile)
         b = backend_profiled(b);
-    if (st == ST_OK)
-        st = model_new(&m, &shape, b, err);
     if (st == ST_OK) {
-        model_init(m, env->seed);
         out->n_param = model_n_param(&shape);
         out->n_param_nonemb = model_n_param_nonemb(&shape);
         out->flop_per_tok = model_flop_per_tok(&shape, (int)seq_len);
         snprintf(out->backend, sizeof out->backend, "%s", backend_name(b));
+        model_memory(&shape, b, train_pass(batch_tokens / seq_len, seq_len), (int)seq_len,
+                     conf->ema > 0, &out->memory);
+    }
+    if (st == ST_OK && !conf->dry_run)
+        st = train_memory_check(&out->memory, mem_limit(), err);
+    if (st == ST_OK && !conf->dry_run)
+        st = model_new(&m, &shape, b, err);
+    if (st == ST_OK && m) {
+        model_init(m, env->seed);
         model_z_loss(m, conf->z_loss);
         model_ema(m, conf->ema);
         st = measure(out, m, conf->profile ? b : NULL, &adamw, batch_tokens, seq_len, env->seed,

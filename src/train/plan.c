@@ -545,7 +545,9 @@ struct js *train_plan_json(const struct train_plan *p, const struct train_budget
     js_put_whole(v, "seq_len", (int64_t)p->seq_len);
     js_put_real(v, "lr", p->schedule.lr);
     js_put_real(v, "flop", model_flop_per_tok(&p->model, (int)p->seq_len) * (double)n_tok);
-    js_put(v, "memory_bytes", train_memory_json(p, b));
+    struct model_memory memory;
+    train_memory(p, b, &memory);
+    js_put(v, "memory_bytes", train_memory_json(&memory));
     mixture_use(p->mixture, budget->n_step * p->n_window, use);
     for (size_t i = 0; i < p->n_source; i++) {
         struct js *s = js_object();

@@ -77,11 +77,13 @@ struct js *train_plan_json(const struct train_plan *p, const struct train_budget
 MUST_USE enum st train_shape(struct model_conf *out, const struct train_conf *conf, int vocab_size,
                              uint64_t seq_len, struct err *err);
 
-/* Memory that training takes on that backend, part by part and in all, bytes. */
-struct js *train_memory_json(const struct train_plan *p, const struct backend *b);
+/* Memory that training takes on that backend. */
+void train_memory(const struct train_plan *p, const struct backend *b, struct model_memory *m);
+/* Part by part and in all, bytes. */
+struct js *train_memory_json(const struct model_memory *m);
 /* ST_USAGE where it is more than limit_bytes (0: unknown), which would end in the kernel's killing of the run. */
-MUST_USE enum st train_memory_check(const struct train_plan *p, const struct backend *b,
-                                    double limit_bytes, struct err *err);
+MUST_USE enum st train_memory_check(const struct model_memory *m, double limit_bytes,
+                                    struct err *err);
 
 #define TRAIN_ADAM_EPS 1e-8
 

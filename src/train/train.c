@@ -611,8 +611,11 @@ enum st train_run(struct train_plan *p, struct err *err)
     if (st == ST_OK)
         st = backend_open(&t.backend, p->env.backend, p->env.n_threads, train_precision(p->conf),
                           err);
-    if (st == ST_OK)
-        st = train_memory_check(p, t.backend, mem_limit(), err);
+    if (st == ST_OK) {
+        struct model_memory memory;
+        train_memory(p, t.backend, &memory);
+        st = train_memory_check(&memory, mem_limit(), err);
+    }
     if (st == ST_OK) {
         t.tok = NEW_ARRAY(uint32_t, (size_t)p->pass * (p->seq_len + 1));
         st = p->n_budget > 1 ? run_trunk(&t, err) : run_single(&t, err);

@@ -29,6 +29,7 @@ struct pilot {
     double step_s; /* median */
     double tok_per_s, flop_per_tok;
     char backend[64];
+    struct model_memory memory;
     struct profile profile; /* zeros without conf->profile, as is peak */
     double peak;            /* FLOP/s of the precision that products are made in; 0: unknown */
 };

@@ -128,6 +128,8 @@ static void make_plan(struct plan *p, struct study_conf *c)
     }
     p->rate[0] = 40000;
     p->rate[1] = 20000;
+    p->width[0] = 1;
+    p->width[1] = 2;
     CHECK(plan_finish(p, c, &err) == ST_OK, "%s", err.msg);
 }
 
@@ -174,18 +176,15 @@ static void test_plan(void)
     study_conf_release(&c);
 }
 
-static double rate_of(void *ctx, uint64_t n)
-{
-    return *(double *)ctx * 400000 / (double)n;
-}
-
 /* Everything is the plan's to choose but the kinds. */
 static void choose_in_time(struct plan *p, struct study_conf *c, double tok_per_s, double left_s)
 {
     struct err err;
     c->n_model = c->n_budget = c->n_share = c->seeds = 0;
     c->time_budget = left_s;
-    plan_fit_time(p, c, left_s, rate_of, &tok_per_s);
+    /* in inverse proportion to the size */
+    const struct plan_speeds v = { 1, { 400000 }, { tok_per_s }, { 1 } };
+    plan_fit_time(p, c, left_s, &v);
     CHECK(plan_finish(p, c, &err) == ST_OK, "%s", err.msg);
 }
 
@@ -284,6 +283,7 @@ static void test_child_run_all(void)
     for (size_t i = 0; i < N_OF(job); i++) {
         argv_of(&job[i].argv, i == 1 ? "echo it broke >&2; exit 1" : "sleep 0.2");
         job[i].log = log;
+        job[i].n_threads = 1;
     }
     CHECK(child_run_all(job, N_OF(job), 3, NULL, NULL, &err) == ST_OK, "%s", err.msg);
     for (size_t i = 0; i < N_OF(job); i++) {
@@ -291,6 +291,56 @@ static void test_child_run_all(void)
         strlist_release(&job[i].argv);
     }
     CHECK(strcmp(job[1].why, "it broke") == 0, "why was '%s'", job[1].why);
+    free(log);
+}
+
+/* No more threads at work than there are; the last jobs get what would be idle; one that is too wide runs alone. */
+static void test_child_threads(void)
+{
+    static const int width[] = { 8, 2, 2, 1, 1, 1 };
+    struct child_job job[N_OF(width)] = { 0 };
+    struct err err = { "" };
+    char *at_work = path_join(check_dir(), "at-work"), *script;
+    char *log = path_join(check_dir(), "threads.log");
+    struct strbuf said = { 0 };
+    NEED(dir_make(at_work, &err) == ST_OK, "%s", err.msg);
+    /* Each says its threads, and how many of them are at work with it: a file a thread. */
+    script = xasprintf("for i in $(seq $1); do : >%s/$$-$i; done; n=$(ls %s | wc -l); sleep 0.1; "
+                       "rm %s/$$-*; echo $1 $n",
+                       at_work, at_work, at_work);
+    for (size_t i = 0; i < N_OF(job); i++) {
+        argv_of(&job[i].argv, script);
+        job[i].n_threads = width[i];
+        job[i].log = log;
+    }
+    CHECK(child_run_all(job, N_OF(job), 4, NULL, NULL, &err) == ST_OK, "%s", err.msg);
+    NEED(file_read(log, 1 << 16, &said, &err) == ST_OK, "%s", err.msg);
+    int n_line = 0, threads, together, at = 0;
+    for (const char *s = said.s; sscanf(s, "%d %d\n%n", &threads, &together, &at) == 2; s += at) {
+        CHECK(together <= (threads == 8 ? 8 : 4), "%d threads at work", together);
+        n_line++;
+    }
+    CHECK(n_line == (int)N_OF(job), "%d of %zu jobs spoke: %s", n_line, N_OF(job), said.s);
+    for (size_t i = 0; i < N_OF(job); i++) {
+        CHECK(job[i].done && job[i].n_threads >= width[i], "job %zu had %d threads", i,
+              job[i].n_threads);
+        strlist_release(&job[i].argv);
+    }
+    /* Three jobs on eight threads: what is left is shared. */
+    struct child_job few[3] = { 0 };
+    for (size_t i = 0; i < 3; i++) {
+        argv_of(&few[i].argv, "true");
+        few[i].n_threads = 1;
+        few[i].log = log;
+    }
+    CHECK(child_run_all(few, 3, 8, NULL, NULL, &err) == ST_OK, "%s", err.msg);
+    CHECK(few[0].n_threads == 2 && few[1].n_threads == 3 && few[2].n_threads == 3,
+          "%d, %d and %d threads", few[0].n_threads, few[1].n_threads, few[2].n_threads);
+    for (size_t i = 0; i < 3; i++)
+        strlist_release(&few[i].argv);
+    str_release(&said);
+    free(script);
+    free(at_work);
     free(log);
 }
 
@@ -346,6 +396,7 @@ int main(int argc, char **argv)
         TEST(test_sweep),
         TEST(test_child),
         TEST(test_child_run_all),
+        TEST(test_child_threads),
     };
     return check_main(test, N_OF(test), argc, argv);
 }
