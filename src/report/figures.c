@@ -93,6 +93,13 @@ static struct js *js_number(double v)
     return n;
 }
 
+/* Shuffled words lose by so much that scales which hold them show nothing else: they are named where the
+ * controls are, and drawn nowhere but at the edge of the first figure. */
+static bool is_poison(const struct input_cell *c)
+{
+    return c->control && strcmp(c->kind, "shuffle") == 0;
+}
+
 /* The shade of each kind, natural first, in the order of the cells. */
 static struct js *color_rows(const struct input *in)
 {
@@ -101,7 +108,7 @@ static struct js *color_rows(const struct input *in)
     for (int controls = 0; controls < 2; controls++)
         for (size_t i = 0; i < in->n_cell; i++) {
             const struct input_cell *c = &in->cell[i];
-            if (c->control != (controls == 1))
+            if (c->control != (controls == 1) || is_poison(c))
                 continue;
             struct js *row = js_object();
             put_label(row, "kind", kind_label(c));
@@ -139,6 +146,7 @@ static void push_choice(struct js *rows, const struct js *c, bool control)
         return;
     struct js *row = js_object();
     struct strbuf name = { 0 };
+    js_put_bool(row, "poison", control && strcmp(js_get_text(c, "kind", ""), "shuffle") == 0);
     label_text(&name, js_get_text(c, "kind", "?"));
     if (strcmp(js_get_text(c, "kind", ""), "natural") != 0)
         str_printf(&name, " %.3g %%", 100 * js_get_real(c, "share", NAN));
@@ -166,6 +174,7 @@ static void choices_from_cells(const struct input *in, struct js *rows)
             continue;
         double diff = c->mean - nat->mean, half = hypot(c->half, nat->half);
         struct js *row = js_object();
+        js_put_bool(row, "poison", is_poison(c));
         put_arm(row, "choice", c);
         js_put_real(row, "difference", diff);
         js_put_real(row, "low", isnan(half) ? diff : diff - half);
@@ -235,7 +244,7 @@ static void push_natural_ends(struct js *rows, const struct input *in, const str
     for (size_t i = 0; i < in->n_cell; i++) {
         const struct input_cell *c = &in->cell[i];
         if (c->n == nat->n && c->d == nat->d && strcmp(c->kind, "natural") != 0 &&
-            strcmp(c->kind, last) != 0) {
+            strcmp(c->kind, last) != 0 && !is_poison(c)) {
             push_share(rows, nat, kind_label(c), NULL);
             last = c->kind;
         }
@@ -251,13 +260,14 @@ static bool fill_share(const struct input *in, const struct curves *c, struct js
         const struct input_cell *cell = &in->cell[i];
         if (!cell->control && strcmp(cell->kind, "natural") == 0)
             push_natural_ends(rows, in, cell);
-        if (strcmp(cell->kind, "natural") != 0 || cell->control)
+        if ((strcmp(cell->kind, "natural") != 0 || cell->control) && !is_poison(cell))
             push_share(rows, cell, kind_label(cell), NULL);
     }
     for (size_t i = 0; i < in->n_run; i++)
         if (in->run[i].cell != SIZE_MAX) {
             const struct input_cell *cell = &in->cell[in->run[i].cell];
-            push_share(rows, cell, kind_label(cell), &in->run[i]);
+            if (!is_poison(cell))
+                push_share(rows, cell, kind_label(cell), &in->run[i]);
         }
     bool any = in->n_cell > 0;
     if (!any)
@@ -301,7 +311,7 @@ static struct js *shape_rows(const struct input *in)
     for (double last = -1;;) { /* shares in ascending order */
         double next = INFINITY;
         for (size_t i = 0; i < in->n_cell; i++)
-            if (in->cell[i].share > last && in->cell[i].share < next)
+            if (in->cell[i].share > last && in->cell[i].share < next && !is_poison(&in->cell[i]))
                 next = in->cell[i].share;
         if (!isfinite(next))
             return rows;
@@ -344,6 +354,8 @@ static void push_points(struct js *rows, const struct input *in, const struct cu
         if (r->cell == SIZE_MAX)
             continue;
         const struct input_cell *cell = &in->cell[r->cell];
+        if (is_poison(cell))
+            continue;
         struct js *row = js_object();
         put_panel(row, over_n ? NAN : cell->n, over_n ? cell->d : NAN);
         js_put_text(row, "what", "run");
@@ -483,7 +495,7 @@ static bool fill_domains(const struct input *in, const struct curves *c, struct 
             js_put_real(row, "loss_natural", base);
             js_put_bool(row, "beyond_noise", fabs(loss - base) > hypot(noise, noise_nat));
             js_push(rows, row);
-            if (!cell->control || strcmp(cell->kind, "shuffle") != 0)
+            if (!is_poison(cell))
                 bound = fmax(bound, fabs(loss - base));
         }
     }
@@ -604,13 +616,15 @@ static bool fill_verdicts(const struct input *in, const struct curves *c, struct
 
 const struct figure figures[] = {
     { "choices", "verdict", "Every choice against natural text",
-      "Left of the line is better than training on natural text alone. A bar that crosses the "
-      "line cannot be told apart from it. Dashed rows are controls that show whether the "
-      "comparison itself works.",
+      "Left of the line is better than training on natural text alone. Bars are 95 % intervals, "
+      "each taken alone; shape and colour are the verdict, corrected for the number of choices. "
+      "Dashed rows are controls that show whether the comparison itself works; what lies beyond "
+      "the scale stands at its edge with its number.",
       "choices", fill_choices },
     { "share", "figures", "Loss against synthetic share",
       "One panel a model size N and budget D. Rings are runs, discs their means over seeds, bars "
-      "95 % intervals from the seed noise of all runs. Each panel has its own scale.",
+      "95 % intervals from the seed noise of all runs. Each panel has its own scale; shuffled "
+      "words are left out.",
       "share", fill_share },
     { "budget", "figures", "Loss against training tokens",
       "Points are runs, lines the law fitted to each arm, bands its 95 % bootstrap interval. "
