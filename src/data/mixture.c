@@ -98,10 +98,11 @@ static struct order *order_new(const struct mixture *m, const struct source *s, 
     o->doc = xmalloc(s->n_doc * sizeof *o->doc);
     o->begin = xmalloc((s->n_doc + 1) * sizeof *o->begin);
     memcpy(o->doc, s->pool, s->n_doc * sizeof *o->doc);
-    struct rng rng;
-    rng_init(&rng, m->seed, s->purpose, epoch);
-    if (epoch > 0)
+    if (epoch > 0) {
+        struct rng rng;
+        rng_init(&rng, m->seed, s->purpose, epoch);
         rng_shuffle(&rng, o->doc, s->n_doc);
+    }
     uint64_t at = 0;
     for (size_t i = 0; i < s->n_doc; i++) {
         o->begin[i] = at;
@@ -362,7 +363,8 @@ static uint64_t natural_window(const struct mixture *m, const struct source *s, 
     return slots_find(m->offset, n_window, 0, s->lo, rank - n_done);
 }
 
-uint64_t mixture_slot_window(const struct mixture *m, uint64_t slot)
+/* Which window of its source a slot holds, in the order in which they are drawn. */
+static uint64_t slot_window(const struct mixture *m, uint64_t slot)
 {
     size_t i = mixture_slot_source(m, slot);
     const struct source *s = &m->source[i];
@@ -372,7 +374,7 @@ uint64_t mixture_slot_window(const struct mixture *m, uint64_t slot)
 enum st mixture_window(const struct mixture *m, uint64_t slot, uint32_t *tok, struct err *err)
 {
     struct source *s = &m->source[mixture_slot_source(m, slot)];
-    uint64_t at = window_place(m, s, mixture_slot_window(m, slot)) * (uint64_t)m->seq_len;
+    uint64_t at = window_place(m, s, slot_window(m, slot)) * (uint64_t)m->seq_len;
     return err_in(err, stream_copy(m, s, at, (size_t)m->seq_len + 1, tok, err), "source '%s'",
                   s->name);
 }

@@ -44,8 +44,6 @@ int mixture_vocab_size(const struct mixture *m);
 MUST_USE enum st mixture_window(const struct mixture *m, uint64_t slot, uint32_t *tok,
                                 struct err *err);
 size_t mixture_slot_source(const struct mixture *m, uint64_t slot);
-/* Which window of its source a slot holds: each is drawn once before any is drawn again. */
-uint64_t mixture_slot_window(const struct mixture *m, uint64_t slot);
 
 struct mixture_use { /* after n_slot slots, per source */
     const char *name;

@@ -30,7 +30,7 @@ struct child_job {
     char why[256];     /* the log's last line, when it failed */
 };
 
-/* Runs jobs in order, as many side by side as n_threads allow; the last ones share what would be idle.
+/* Runs jobs in order, each once and with --threads added to its arguments, as many side by side as n_threads allow; the last ones share what would be idle.
  * `finished` (may be NULL) is called in this thread after each and about ten times a second, for progress.
  * A failed job does not end the others. */
 MUST_USE enum st child_run_all(struct child_job *job, size_t n_job, int n_threads,

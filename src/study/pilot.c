@@ -6,6 +6,12 @@
 #include "study/child.h"
 #include "study/stages.h"
 
+struct packed {
+    double tok_per_s; /* of all together */
+    uint64_t width;   /* threads each */
+    char kernel_path[48];
+};
+
 static void pilot_args(struct study *s, uint64_t n_param, struct strlist *argv)
 {
     const struct plan *p = &s->plan;
@@ -34,8 +40,7 @@ static enum st run_memory(struct study *s, uint64_t n_param, double *n_bytes, st
 }
 
 /* What one process of the pilot measured, from its log. */
-static enum st read_pilot(struct study *s, const struct child_job *job, double *tok_per_s,
-                          struct err *err)
+static enum st read_pilot(const struct child_job *job, struct packed *out, struct err *err)
 {
     struct strbuf text = { 0 };
     struct js *row;
@@ -45,64 +50,87 @@ static enum st read_pilot(struct study *s, const struct child_job *job, double *
     if (st == ST_OK)
         st = err_in(err, js_parse(&row, text.s, strcspn(text.s, "\n"), err), "'%s'", job->log);
     if (st == ST_OK) {
-        *tok_per_s += js_get_real(row, "tok_per_s", 0);
-        snprintf(s->plan.kernel_path, sizeof s->plan.kernel_path, "%s",
-                 js_get_text(row, "backend", ""));
+        out->tok_per_s += js_get_real(row, "tok_per_s", 0);
+        snprintf(out->kernel_path, sizeof out->kernel_path, "%s", js_get_text(row, "backend", ""));
         js_free(row);
     }
     str_release(&text);
     return st;
 }
 
-/* Tokens per second of as many runs of `width` threads as there are threads for, together. */
-static enum st measure_packed(struct study *s, uint64_t n_param, uint64_t width, double *tok_per_s,
+/* n runs side by side, with an equal part of the threads each. */
+static enum st measure_packed(struct study *s, uint64_t n_param, size_t n, struct packed *out,
                               struct err *err)
 {
-    size_t n = (size_t)(s->where.threads / width);
     struct child_job *job = ARENA_ARRAY(&s->arena, struct child_job, n);
-    *tok_per_s = 0;
+    *out = (struct packed){ .width = s->where.threads / n };
     enum st st = dir_make(study_path(s, "logs"), err);
     for (size_t i = 0; i < n; i++) {
-        job[i].n_threads = (int)width;
+        job[i].n_threads = (int)out->width;
         job[i].log = study_path(s, "logs/pilot-%llu-%zu.log", (unsigned long long)n_param, i);
         (void)remove(job[i].log); /* absent on the first try */
         pilot_args(s, n_param, &job[i].argv);
     }
     if (st == ST_OK)
-        st = child_run_all(job, n, (int)(n * width), NULL, NULL, err);
+        st = child_run_all(job, n, (int)(n * out->width), NULL, NULL, err);
     for (size_t i = 0; i < n; i++) {
         if (st == ST_OK)
-            st = read_pilot(s, &job[i], tok_per_s, err);
+            st = read_pilot(&job[i], out, err);
         strlist_release(&job[i].argv);
     }
-    if (st == ST_OK && *tok_per_s <= 0)
+    if (st == ST_OK && out->tok_per_s <= 0)
         st = err_set(err, ST_IO, "the training pilot measured no speed");
     return st;
 }
 
-/* One thread a run is best for small models (1.3 to 1.5 times two threads up to 1M parameters,
- * docs/BENCHMARKS.md) and is not compared with others there; larger ones share caches and memory. */
+/* Is there memory for n runs of n_bytes? A fifth is left to token files, to us and to others. */
+static bool fits(double n_bytes, size_t n)
+{
+    double limit = mem_limit();
+    return n == 1 || limit <= 0 || n_bytes * (double)n <= 0.8 * limit;
+}
+
+/* One thread a run is best below this size (docs/BENCHMARKS.md: 1.3 to 1.5 times two threads beside other work, 6 %
+ * where nothing interrupts) and is not compared with others there; larger runs share caches and memory. */
 enum { SMALL = 1000000 };
 
 enum st stage_train_pilot(struct study *s, uint64_t n_param, double *tok_per_s, uint64_t *width,
                           struct err *err)
 {
-    uint64_t threads = s->where.threads;
-    double n_bytes = 0, limit = mem_limit();
+    struct packed best = { 0 };
+    double n_bytes = 0;
     enum st st = run_memory(s, n_param, &n_bytes, err);
-    *tok_per_s = 0;
-    for (uint64_t w = 1; st == ST_OK; w = 2 * w < threads ? 2 * w : threads) {
-        bool fits = limit <= 0 || n_bytes * (double)(threads / w) <= limit, last = w == threads;
-        double now = 0;
-        if (fits || last) /* one alone that does not fit is refused by train, with the reason */
-            st = measure_packed(s, n_param, w, &now, err);
-        bool better = now > *tok_per_s;
-        if (better) {
-            *tok_per_s = now;
-            *width = w;
-        }
-        if (last || (fits && (n_param < SMALL || !better)))
+    for (size_t n = (size_t)s->where.threads; n > 0 && st == ST_OK; n /= 2) {
+        struct packed now;
+        if (!fits(n_bytes, n))
+            continue;
+        st = measure_packed(s, n_param, n, &now, err);
+        bool better = st == ST_OK && now.tok_per_s > best.tok_per_s;
+        if (better)
+            best = now;
+        if (n_param < SMALL || !better)
             break;
     }
+    *tok_per_s = best.tok_per_s;
+    *width = best.width;
+    if (st == ST_OK)
+        snprintf(s->plan.kernel_path, sizeof s->plan.kernel_path, "%s", best.kernel_path);
     return st;
+}
+
+enum st stage_fit_memory(struct study *s, struct err *err)
+{
+    struct plan *p = &s->plan;
+    uint64_t threads = s->where.threads;
+    for (size_t i = 0; i < p->n_model; i++) {
+        double n_bytes = 0;
+        enum st st = run_memory(s, p->model[i], &n_bytes, err);
+        if (st < 0)
+            return st;
+        size_t n = (size_t)(threads / (p->width[i] < threads ? p->width[i] : threads));
+        while (!fits(n_bytes, n))
+            n /= 2;
+        p->width[i] = threads / n;
+    }
+    return ST_OK;
 }

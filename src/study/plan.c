@@ -98,13 +98,18 @@ static const uint64_t ladder[][2] = {
     { 1600000, 3200000 }, { 3200000, 6400000 }, { 6400000, 12800000 }, { 12800000, 25600000 },
 };
 
-/* The largest budget whose study fits into left_s with the plan's sizes; 0 when none does. */
+double plan_most(const struct plan *p, const struct plan_source *s)
+{
+    return strcmp(s->name, "shuffle") == 0 ? 1 : p->share[p->n_share - 1];
+}
+
+/* The largest budget whose study fits into left_s with the plan's sizes; less than a step when none does. */
 static double largest_budget(struct plan *p, const struct study_conf *c, double left_s,
                              double ratio)
 {
-    double lo = 0, hi = 1e12, most = p->share[p->n_share - 1];
+    double lo = 0, hi = 1e12;
     for (size_t i = 0; i < p->n_source; i++) { /* what is made already sets a limit */
-        double d = 0.97 * c->epochs_max * (double)p->source[i].n_tok / most;
+        double d = 0.97 * c->epochs_max * (double)p->source[i].n_tok / plan_most(p, &p->source[i]);
         if (p->source[i].made && d < hi)
             hi = d;
     }
@@ -208,7 +213,7 @@ uint64_t plan_pool(const struct plan *p, const struct plan_arm *arm)
     const struct plan_source *s = &p->source[arm->source];
     double most = p->share[p->n_share - 1];
     double pool = (double)s->n_tok;
-    if (arm->control) /* repeated as often as the kinds are */
+    if (arm->control) /* repeated as often as the kinds are, where that much was made of it */
         for (size_t i = 0; i < p->n_source; i++)
             pool = p->source[i].n_tok < pool ? (double)p->source[i].n_tok : pool;
     pool *= arm->share / most;
@@ -316,14 +321,14 @@ static void check_plan(struct plan *p, const struct study_conf *c)
     }
     for (size_t i = 0; i < p->n_source; i++) {
         const struct plan_source *s = &p->source[i];
-        double epochs =
-            s->n_tok ? p->share[p->n_share - 1] * (double)largest / (double)s->n_tok : INFINITY;
+        double n_drawn = plan_most(p, s) * (double)largest;
+        double epochs = s->n_tok ? n_drawn / (double)s->n_tok : INFINITY;
         if (epochs > 1.02 * c->epochs_max) {
             snprintf(text, sizeof text,
                      "%s: %s tokens are drawn from %s, %.1f epochs; over %g repetition confounds "
                      "the answer",
-                     s->name, units_count(a, p->share[p->n_share - 1] * (double)largest),
-                     units_count(b, (double)s->n_tok), epochs, c->epochs_max);
+                     s->name, units_count(a, n_drawn), units_count(b, (double)s->n_tok), epochs,
+                     c->epochs_max);
             warn(p, text);
         }
     }
@@ -473,7 +478,7 @@ struct js *plan_json(const struct plan *p, const struct study_conf *c)
     js_put_real(row, "price", p->price);
     js_put_real(row, "smallest_effect", p->smallest_effect);
     js_put(row, "tok_per_s", reals(p->rate, p->n_model));
-    js_put(row, "threads_a_run", wholes(p->width, p->n_model));
+    js_put(row, "n_threads", wholes(p->width, p->n_model));
     js_put(out, "warnings", list = js_array());
     for (size_t i = 0; i < p->warning.n; i++)
         js_push_text(list, p->warning.s[i]);
@@ -561,12 +566,15 @@ enum st plan_from_json(struct plan *p, const struct js *v, struct err *err)
     if (st == ST_OK && n_rate != p->n_model)
         st = err_set(err, ST_FORMAT, "'tok_per_s' has %zu entries for %zu models", n_rate,
                      p->n_model);
-    size_t n_width = 0;
-    if (st == ST_OK && js_get(expected, "threads_a_run")) /* older plans have none: one thread */
-        st = numbers(expected, "threads_a_run", p->width, NULL, &n_width, err);
-    for (size_t i = 0; i < p->n_model; i++)
-        if (i >= n_width || p->width[i] == 0)
-            p->width[i] = 1;
+    size_t n_width;
+    if (st == ST_OK)
+        st = numbers(expected, "n_threads", p->width, NULL, &n_width, err);
+    if (st == ST_OK && n_width != p->n_model)
+        st = err_set(err, ST_FORMAT, "'n_threads' has %zu entries for %zu models", n_width,
+                     p->n_model);
+    for (size_t i = 0; i < p->n_model && st == ST_OK; i++)
+        if (p->width[i] == 0)
+            st = err_set(err, ST_FORMAT, "'n_threads' is 0, want at least 1");
     p->generate_s = js_get_real(expected, "generate_s", 0);
     p->spent_s = js_get_real(expected, "spent_s", 0);
     p->n_request = (uint64_t)js_get_whole(expected, "requests", 0);

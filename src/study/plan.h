@@ -114,6 +114,9 @@ void plan_fit_time(struct plan *p, const struct study_conf *c, double left_s,
 /* Fills arms, counts, expectations and warnings from sizes, budgets, shares, seeds and sources. */
 MUST_USE enum st plan_finish(struct plan *p, const struct study_conf *c, struct err *err);
 
+/* The largest share at which a source is drawn: the plan's, but for shuffled words, which are all of their arm. */
+double plan_most(const struct plan *p, const struct plan_source *s);
+
 /* Tokens of a source that an arm may draw from, for matched repetition; 0: all. */
 uint64_t plan_pool(const struct plan *p, const struct plan_arm *arm);
 

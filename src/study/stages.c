@@ -220,12 +220,13 @@ enum st stage_natural_tokens(struct study *s, struct err *err)
 /* The arguments that synth and its pilot share. */
 static void synth_args(struct study *s, struct strlist *argv, const struct plan_source *src)
 {
-    bool control = strcmp(src->name, "copy") == 0 || strcmp(src->name, "shuffle") == 0;
+    bool is_copy = strcmp(src->name, "copy") == 0;
+    bool control = is_copy || strcmp(src->name, "shuffle") == 0;
     args_add(argv, "--recipe", src->recipe, "--out", study_path(s, "kinds/%s", src->name),
              "--tokenizer", study_path(s, "tokenizer.json"), "--seed",
              arena_printf(&s->arena, "%llu", (unsigned long long)s->where.seed), "--threads",
              arena_printf(&s->arena, "%llu", (unsigned long long)s->where.threads), NULL);
-    if (control) /* the pieces that the first kind kept: what differs is the rewriting alone */
+    if (is_copy) /* the pieces that the first kind kept: what differs is the rewriting alone */
         args_add(argv, "--like", study_path(s, "kinds/%s", s->plan.source[0].name), NULL);
     if (!control)
         args_add(argv, "--generator", s->conf.gen_local ? s->conf.gen_local : s->conf.gen_server,

@@ -36,6 +36,9 @@ MUST_USE enum st stage_synth_pilot(struct study *s, struct plan_source *src, str
  * and memory for; *tok_per_s of all of them together. */
 MUST_USE enum st stage_train_pilot(struct study *s, uint64_t n_param, double *tok_per_s,
                                    uint64_t *width, struct err *err);
+/* Widens runs of which there is not memory for so many side by side, as the plan's sizes were not all measured
+ * and this machine may be another. */
+MUST_USE enum st stage_fit_memory(struct study *s, struct err *err);
 MUST_USE enum st stage_sweep(struct study *s, struct err *err);    /* sweep.h: fills plan.lr */
 MUST_USE enum st stage_train(struct study *s, struct err *err);    /* all trunks */
 MUST_USE enum st stage_conclude(struct study *s, struct err *err); /* laws, advice, report */
@@ -47,8 +50,7 @@ MUST_USE enum st shard_tokens(struct study *s, const char *name, uint64_t *n_tok
 struct trunk {
     const struct plan_arm *arm;
     uint64_t n_param, seed;
-    uint64_t width; /* threads it takes */
-    double lr;      /* 0: train's own law */
+    double lr; /* 0: train's own law */
     const uint64_t *budget;
     size_t n_budget;
     const char *folder; /* "runs" or "sweep" */

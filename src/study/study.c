@@ -96,6 +96,14 @@ static enum st read_plan(struct study *s, char phase[16], struct err *err)
     enum st st = js_read_file(&v, path, err);
     if (st < 0)
         return st;
+    if (js_get_whole(v, "version", 0) != STUDY_VERSION) {
+        st = err_set(err, ST_USAGE,
+                     "'%s' was planned by another version of mixlaw (%lld, this is %d): finish it "
+                     "there, or delete plan.json and runs/ to plan anew with the texts it has",
+                     s->dir, (long long)js_get_whole(v, "version", 0), STUDY_VERSION);
+        js_free(v);
+        return st;
+    }
     struct strbuf a = { 0 }, b = { 0 };
     js_write(js_get(v, "settings"), &a);
     js_write(now = study_conf_json(&s->conf), &b);
@@ -196,10 +204,11 @@ static void choose_pages(struct study *s)
         p->price += (double)src->n_page * src->price_per_page;
         most = fmax(most, (double)src->n_page);
     }
-    for (size_t i = s->conf.n_kind; i < p->n_source;
-         i++) { /* the controls work on the same pages */
-        p->source[i].n_page = (uint64_t)most;
-        p->source[i].n_tok = (uint64_t)need;
+    for (size_t i = s->conf.n_kind; i < p->n_source; i++) {
+        /* the controls work on the same pages; shuffled words on more, for a larger share */
+        double more = plan_most(p, &p->source[i]) / p->share[p->n_share - 1];
+        p->source[i].n_page = (uint64_t)ceil(most * more);
+        p->source[i].n_tok = (uint64_t)(need * more);
     }
 }
 
@@ -261,6 +270,8 @@ static enum st freeze(struct study *s, struct err *err)
         plan_fit_time(p, &s->conf, time_left(s), &speeds);
     }
     enum st st = plan_finish(p, &s->conf, err);
+    if (st == ST_OK)
+        st = stage_fit_memory(s, err);
     if (st == ST_OK && p->sweep)
         st = stage_sweep(s, err);
     if (st == ST_OK) /* with what the sweep warns of */
@@ -357,11 +368,11 @@ enum st study_run(struct study *s, struct err *err)
 {
     char phase[16];
     enum st st = ensure_plan(s, phase, err);
-    if (st == ST_OK && strcmp(phase, "train") != 0) {
+    bool frozen = strcmp(phase, "train") == 0;
+    if (st == ST_OK && !frozen)
         st = generate(s, err);
-        if (st == ST_OK)
-            st = freeze(s, err);
-    }
+    if (st == ST_OK)
+        st = frozen ? stage_fit_memory(s, err) : freeze(s, err);
     if (st < 0)
         return st;
     say_plan(s);

@@ -18,7 +18,8 @@
 #include "base/json.h"
 #include "study/plan.h"
 
-enum { STUDY_VERSION = 1 };
+/* Of plans: raised when the same plan.json would mean other runs. */
+enum { STUDY_VERSION = 2 };
 
 struct study_where {
     const char *self;    /* our own program, to start as children */

@@ -62,7 +62,6 @@ static struct trunk make_trunk(const struct study *s, const struct ladder *l,
     char size[UNITS_MAX];
     struct trunk t = { .arm = arm,
                        .n_param = p->model[l->model],
-                       .width = p->width[l->model],
                        .seed = 1 + 2 * p->seeds, /* after those of the arms and of A/A */
                        .lr = l->law > 0 ? units_round(l->law * exp2(step), 2) : 0,
                        .budget = p->budget,

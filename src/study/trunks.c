@@ -23,7 +23,6 @@ size_t study_trunks(struct study *s, struct trunk **out)
                 t[n] = (struct trunk){ .arm = &p->arm[a],
                                        .n_param = p->model[m],
                                        .seed = p->arm[a].first_seed + seed,
-                                       .width = p->width[m],
                                        .lr = p->lr[m],
                                        .budget = p->budget,
                                        .n_budget = p->n_budget,
@@ -97,21 +96,26 @@ struct watch {
     double next_s;
 };
 
+/* Of its budgets, those that have a result. */
+static uint64_t trunk_tok_done(const struct study *s, const struct trunk *t)
+{
+    uint64_t n = 0;
+    for (size_t b = 0; b < t->n_budget; b++) {
+        char path[1200], budget[32] = "";
+        if (t->n_budget > 1) /* a single budget has no folder of its own */
+            snprintf(budget, sizeof budget, "/%llu", (unsigned long long)t->budget[b]);
+        snprintf(path, sizeof path, "%s/%s/%s%s/result.json", s->dir, t->folder, t->id, budget);
+        if (file_exists(path))
+            n += t->budget[b] - (b ? t->budget[b - 1] : 0);
+    }
+    return n;
+}
+
 static uint64_t tokens_done(const struct watch *w)
 {
     uint64_t n = 0;
-    for (size_t i = 0; i < w->n_trunk; i++) {
-        const struct trunk *t = &w->trunk[i];
-        for (size_t b = 0; b < t->n_budget; b++) {
-            char path[1200], budget[32] = "";
-            if (t->n_budget > 1) /* a single budget has no folder of its own */
-                snprintf(budget, sizeof budget, "/%llu", (unsigned long long)t->budget[b]);
-            snprintf(path, sizeof path, "%s/%s/%s%s/result.json", w->s->dir, t->folder, t->id,
-                     budget);
-            if (file_exists(path))
-                n += t->budget[b] - (b ? t->budget[b - 1] : 0);
-        }
-    }
+    for (size_t i = 0; i < w->n_trunk; i++)
+        n += trunk_tok_done(w->s, &w->trunk[i]);
     return n;
 }
 
@@ -150,9 +154,33 @@ static void obey_kernel_path(const struct study *s)
         setenv("MIXLAW_ISA", isa, 1);
 }
 
+static int width_of(const struct plan *p, const struct trunk *t, uint64_t threads)
+{
+    uint64_t width = 1;
+    for (size_t i = 0; i < p->n_model; i++)
+        if (p->model[i] == t->n_param)
+            width = p->width[i];
+    return (int)(width < threads ? width : threads);
+}
+
+/* Those that are done first, which end at once: the threads are then shared among the others. */
+static const struct trunk *done_first(struct study *s, const struct trunk *trunk, size_t n)
+{
+    struct trunk *out = ARENA_ARRAY(&s->arena, struct trunk, n);
+    size_t k = 0;
+    for (int done = 1; done >= 0; done--)
+        for (size_t i = 0; i < n; i++) {
+            const struct trunk *t = &trunk[i];
+            if ((trunk_tok_done(s, t) == t->budget[t->n_budget - 1]) == (done == 1))
+                out[k++] = *t;
+        }
+    return out;
+}
+
 enum st train_trunks(struct study *s, const struct trunk *trunk, size_t n, const char *label,
                      struct err *err)
 {
+    trunk = done_first(s, trunk, n);
     uint64_t threads = s->where.threads;
     struct child_job *job = ARENA_ARRAY(&s->arena, struct child_job, n);
     enum st st = dir_make(study_path(s, "%s", trunk[0].folder), err);
@@ -163,7 +191,7 @@ enum st train_trunks(struct study *s, const struct trunk *trunk, size_t n, const
     uint64_t n_tok = 0;
     for (size_t i = 0; i < n; i++) {
         trunk_args(s, &trunk[i], &job[i].argv);
-        job[i].n_threads = (int)(trunk[i].width < threads ? trunk[i].width : threads);
+        job[i].n_threads = width_of(&s->plan, &trunk[i], threads);
         job[i].log = study_path(s, "logs/%s.log", trunk[i].id);
         n_tok += trunk[i].budget[trunk[i].n_budget - 1];
     }

@@ -8,7 +8,9 @@
 double default_lr(uint64_t n_param_nonemb, uint64_t n_tok, uint64_t batch_tokens)
 {
     double step_law = exp(.578) * pow((double)n_param_nonemb, -.712) * pow((double)n_tok, .307);
-    double ratio = (double)batch_tokens / 512, small = .2 * pow(ratio, ratio < 1 ? 1.5 : .5);
+    double ratio = (double)batch_tokens / 512;
+    double steep = fmin(1, fmax(.5, ratio)); /* nothing was measured below 256 tokens */
+    double small = .2 * sqrt(ratio) * steep;
     double lr = step_law * (small < 1 ? small : 1);
     return units_round(lr, 2); /* it is a rule of thumb, and people read and repeat it */
 }

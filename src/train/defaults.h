@@ -13,7 +13,8 @@
  * Below that it falls faster: at 256 tokens a step, N .1M and D .44M (four seeds, WSD), 8e-4, 1.5e-3
  * and 2.9e-3 give 5.88, 5.84 and 5.91; at N .2M, 1e-3 and 1.7e-3 give 5.81 and 5.86.
  * So: batch = the smaller of Step Law's and D/1000 (a thousand steps), whole windows;
- *     lr    = Step Law's * min(1, .2 (batch / 512)^p), p = .5, below 512 tokens 1.5.
+ *     lr    = Step Law's * min(1, .2 sqrt(batch / 512) r), r = 1 from 512 tokens on, batch / 512
+ * down to 256, and 1/2 below, where nothing was measured.
  * From about 13k tokens a batch on this is Step Law itself. A study corrects it (study/sweep.h).
  * Source: Li et al. 2025, Step Law (arXiv:2503.04715).
  */

@@ -33,6 +33,7 @@ struct pilot {
     struct profile profile; /* zeros without conf->profile, as is peak */
     double peak;            /* FLOP/s of the precision that products are made in; 0: unknown */
 };
+/* With conf->dry_run nothing is timed and the memory, said here, is not compared with the machine's. */
 MUST_USE enum st train_pilot(struct pilot *out, const struct train_conf *conf,
                              const struct train_env *env, struct err *err);
 

@@ -173,7 +173,9 @@ static char *distinct_shard(uint32_t n_tok)
     char *prefix = path_join(check_dir(), "distinct");
     uint32_t tok[40], next = 0;
     CHECK(shard_writer_open(&w, prefix, n_tok, &err) == ST_OK, "%s", err.msg);
-    while (w && next + 40 < n_tok) {
+    if (!w)
+        return prefix;
+    while (next + 40 < n_tok) {
         size_t n = 1 + next * 13 % 37;
         for (size_t i = 0; i < n; i++)
             tok[i] = next++;
@@ -247,6 +249,7 @@ static void test_mixture_long_documents(void)
     struct mixture_source s = { "natural", prefix, 1, 0 };
     uint32_t tok[L * WINDOWS], got[L + 1];
     int n_row = 0, longest = 0, n_long = 0, n_change = 0;
+    bool drawn[N_TOK] = { false };
     NEED(shard_writer_open(&w, prefix, N_TOK, &err) == ST_OK, "%s", err.msg);
     for (uint32_t i = 0; i < L * WINDOWS; i++)
         tok[i] = i;
@@ -262,6 +265,8 @@ static void test_mixture_long_documents(void)
     for (uint64_t slot = 0; slot < 2 * WINDOWS; slot++) {
         window(m, slot, got);
         bool is_long = got[0] < L * WINDOWS;
+        CHECK(!drawn[got[0]], "the window of token %u is drawn twice", got[0]);
+        drawn[got[0]] = true;
         n_long += is_long;
         n_change += is_long == (n_row == 0);
         n_row = is_long ? n_row + 1 : 0;

@@ -2,7 +2,7 @@
 # The server client against llama.cpp's own server (wheel xllamacpp), which serves the model of MIXLAW_MODEL on
 # loopback: probe, a run, the same again, prefill, a prompt that does not fit.
 set -u
-python=$(tests/peers/need_python "llama.cpp's server" xllamacpp) || { echo "$python"; exit 77; }
+python=$(tests/peers/need_python "llama.cpp's server" xllamacpp) || { rc=$?; echo "$python"; exit $rc; }
 [ -s "${MIXLAW_MODEL:-}" ] || { echo "skipped: MIXLAW_MODEL names no GGUF file"; exit 77; }
 T=$(mktemp -d "${TMPDIR:-/tmp}/mixlaw-server-XXXXXX")
 mkfifo "$T/fifo"

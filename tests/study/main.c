@@ -152,6 +152,17 @@ static void test_plan(void)
           (unsigned long long)plan_pool(&p, &p.arm[2]));
     CHECK(plan_pool(&p, &p.arm[4]) == 300000, "control pool %llu",
           (unsigned long long)plan_pool(&p, &p.arm[4]));
+    /* Shuffled words are all of their arm, whatever the shares, and repeat as often where there are enough. */
+    p.share[1] = 0.15;
+    p.share[2] = 0.33;
+    p.source[1].n_tok = 1000000;
+    CHECK(plan_finish(&p, &c, &err) == ST_OK, "%s", err.msg);
+    CHECK(strcmp(p.arm[4].name, "shuffle@1") == 0 && p.arm[4].share == 1, "'%s'", p.arm[4].name);
+    CHECK(plan_pool(&p, &p.arm[4]) == 909090 && plan_most(&p, &p.source[1]) == 1, "pool %llu",
+          (unsigned long long)plan_pool(&p, &p.arm[4]));
+    plan_release(&p);
+    study_conf_release(&c);
+    make_plan(&p, &c);
     p.level = 0.9; /* frozen by an older program, say */
     p.lr[0] = 2e-3;
     p.lr[1] = 1.5e-3;
@@ -231,7 +242,7 @@ static void test_time_is_used(void)
         double left = 600;
         for (size_t k = 0; k < p.n_source; k++) {
             p.source[k].made = true;
-            p.source[k].n_tok = made[i];
+            p.source[k].n_tok = k == 1 ? 4 * made[i] : made[i]; /* of shuffled words more */
         }
         choose_in_time(&p, &c, 30000, left);
         double n_epoch =

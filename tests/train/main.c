@@ -57,7 +57,7 @@ static void test_defaults(void)
           default_lr(400000, 500000, 8192));
     CHECK(fabs(default_lr(400000, 500000, 512) - 2e-3) < 0.3e-3, "got %g",
           default_lr(400000, 500000, 512));
-    /* At 256 tokens a step twice these rates lose .05 to .07 nats (defaults.h). */
+    /* At 256 tokens a step rates half as high again lose .05 to .07 nats (defaults.h). */
     CHECK(fabs(default_lr(100000, 440000, 256) - 2e-3) < 0.6e-3, "got %g",
           default_lr(100000, 440000, 256));
     CHECK(fabs(default_lr(200000, 440000, 256) - 1.2e-3) < 0.4e-3, "got %g",
