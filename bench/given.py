@@ -1,10 +1,11 @@
 """Given text scored: multiple choice and rolling loss, ours and lm-evaluation-harness's in turns. JSON lines.
 
-usage: given.py MIXLAW MODEL.gguf TEXT.txt [QUESTIONS [ROUNDS]]        (bench/given.sh)
+usage: given.py MIXLAW MODEL.gguf TEXT.txt [QUESTIONS [ROUNDS [DTYPE,DTYPE...]]]        (bench/given.sh)
 
 Questions are in HellaSwag's form: 600 characters of the text, its next 80 and three other pieces of 80 as endings. Ours is the whole
 program, `mixlaw eval`, started anew each round and its loading counted, by default as well as in fp32; the harness runs in this process, its
-loading not counted, in fp32 and bf16 (the faster one of a round is what the ratio is to).
+loading not counted, in fp32 and bf16 or what is named (the faster one of a round is what the ratio is to). Pages are half as many as questions,
+at most 8.
 """
 import json
 import os
@@ -67,11 +68,12 @@ def report(what, unit, n, rounds, peers, **more):
 def main():
     mixlaw, model, path = sys.argv[1:4]
     n, n_round = int(sys.argv[4]) if len(sys.argv) > 4 else 50, int(sys.argv[5]) if len(sys.argv) > 5 else 7
+    kinds = sys.argv[6].split(",") if len(sys.argv) > 6 else ["float32", "bfloat16"]
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     text = open(path, encoding="utf-8").read()
     asked = list(questions(text, n))
-    pages = [text[i:i + PAGE] for i in range(0, min(len(text), 8 * PAGE), PAGE)]
-    peers = {kind: harness(model, kind) for kind in ("float32", "bfloat16")}
+    pages = [text[i:i + PAGE] for i in range(0, min(len(text), min(8, (n + 1) // 2) * PAGE), PAGE)]
+    peers = {kind: harness(model, kind) for kind in kinds}
     choice = [Instance("loglikelihood", {}, (q["ctx"], " " + e), i) for q in asked for i, e in enumerate(q["endings"])]
     rolling = [Instance("loglikelihood_rolling", {}, (p,), i) for i, p in enumerate(pages)]
     with tempfile.TemporaryDirectory() as folder:
@@ -81,7 +83,7 @@ def main():
         with open(docs, "w") as f:
             f.writelines(json.dumps({"text": p}) + "\n" for p in pages)
         for what, unit, count, args, work in (
-                ("multiple choice, 600 characters and 4 endings of 80", "questions/s", n, ("--tasks", f"hellaswag={tasks}"),
+                ("multiple choice, 600 characters and 4 endings of 80", "questions/s", n, ("--tasks", tasks),
                  lambda lm: lm.loglikelihood(choice, disable_tqdm=True)),
                 ("loss of pages of 3,000 characters", "pages/s", len(pages), ("--domains", f"pages={docs}"),
                  lambda lm: lm.loglikelihood_rolling(rolling, disable_tqdm=True))):
