@@ -3,12 +3,16 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "study/child.h"
 #include "study/plan.h"
+#include "study/stages.h"
 #include "study/sweep.h"
 
 /* A good study file; rows of the table below replace one line of it. */
@@ -355,6 +359,65 @@ static void test_child_threads(void)
     free(log);
 }
 
+/* Packing by what a program says of its memory and, by threads, of its speed: a stand-in for `train --pilot`. */
+static void test_packing(void)
+{
+    static const char script[] =
+        "#!/bin/sh\n"
+        "for a; do [ \"$last\" = --threads ] && n=$a; [ \"$a\" = --dry-run ] && dry=1; last=$a; "
+        "done\n"
+        "if [ \"$dry\" ]; then echo \"{\\\"memory_bytes\\\":{\\\"all\\\":$PILOT_MEMORY}}\"; exit; "
+        "fi\n"
+        "set -- $PILOT_SPEED; eval speed=\\$$n\n"
+        "echo \"{\\\"tok_per_s\\\":$speed,\\\"backend\\\":\\\"cpu/of $n\\\"}\"\n";
+    static const struct {
+        uint64_t threads, n_param;
+        double memory; /* of one run, of the machine's */
+        const char *speed;
+        uint64_t width;
+        double tok_per_s;
+    } row[] = {
+        { 4, 200000, 0.01, "100 150 0 900", 1, 400 }, /* small: not compared */
+        { 4, 2000000, 0.01, "100 250 0 400", 2, 500 },
+        { 4, 2000000, 0.01, "100 150 0 300", 1, 400 },
+        { 4, 2000000, 0.01, "100 250 0 600", 4, 600 },
+        { 4, 200000, 0.35, "100 150 0 300", 2, 300 }, /* four do not fit */
+        { 4, 200000, 0.90, "100 150 0 300", 4, 300 },
+        { 3, 2000000, 0.01, "100 0 350", 3, 350 },
+        { 1, 2000000, 0.01, "100", 1, 100 },
+    };
+    struct err err = { "" };
+    char *self = path_join(check_dir(), "pilot.sh"), *dir = path_join(check_dir(), "packing");
+    FILE *f = fopen(self, "w");
+    NEED(f && fputs(script, f) >= 0 && fclose(f) == 0 && chmod(self, 0700) == 0, "no script");
+    for (size_t i = 0; i < N_OF(row); i++) {
+        struct study s = { .dir = dir,
+                           .where = { .self = self, .backend = "cpu", .threads = row[i].threads },
+                           .plan = { .n_model = 1, .model = { row[i].n_param }, .width = { 1 } } };
+        char memory[32], path[32];
+        double tok_per_s = 0;
+        uint64_t width = 0;
+        s.conf.precision = "auto";
+        snprintf(memory, sizeof memory, "%.0f", row[i].memory * mem_limit());
+        setenv("PILOT_MEMORY", memory, 1);
+        setenv("PILOT_SPEED", row[i].speed, 1);
+        NEED(stage_train_pilot(&s, row[i].n_param, &tok_per_s, &width, &err) == ST_OK, "%s",
+             err.msg);
+        CHECK(width == row[i].width && fabs(tok_per_s - row[i].tok_per_s) < 1e-9,
+              "row %zu: %llu threads, %g tokens/s", i, (unsigned long long)width, tok_per_s);
+        snprintf(path, sizeof path, "cpu/of %llu", (unsigned long long)row[i].width);
+        CHECK(strcmp(s.plan.kernel_path, path) == 0, "row %zu: '%s'", i, s.plan.kernel_path);
+        /* A size that the pilot did not measure: widened for want of memory alone. */
+        CHECK(stage_fit_memory(&s, &err) == ST_OK, "%s", err.msg);
+        uint64_t want = row[i].memory > 0.8 ? 4 : row[i].memory > 0.2 ? 2 : 1;
+        CHECK(s.plan.width[0] == want, "row %zu: widened to %llu", i,
+              (unsigned long long)s.plan.width[0]);
+        arena_release(&s.arena);
+    }
+    free(self);
+    free(dir);
+}
+
 /* Losses that are a parabola in log rate: its lowest point is found from any grid that brackets it. */
 static void test_sweep(void)
 {
@@ -408,6 +471,7 @@ int main(int argc, char **argv)
         TEST(test_child),
         TEST(test_child_run_all),
         TEST(test_child_threads),
+        TEST(test_packing),
     };
     return check_main(test, N_OF(test), argc, argv);
 }
