@@ -29,7 +29,7 @@ static const struct arm arms[] = {
     { "qa@1", "qa", 1, 1.12, 0.19, 1, 0 },
     { "aa", "natural", 0, 1, 0, 101, 1 },
     { "copy@0.33", "copy", 0.33, 0.99, 0.01, 1, 1 },
-    { "shuffle@0.33", "shuffle", 0.33, 1.09, 0.11, 1, 1 },
+    { "shuffle@1", "shuffle", 1, 1.35, 0.11, 1, 1 },
 };
 static const uint64_t sizes[] = { 400000, 1000000, 2500000 },
                       budgets[] = { 1000000, 3000000, 9000000 };
