@@ -30,6 +30,9 @@ CASES = {  # model_type, settings, biases, types: file and the most mean KL in n
     "qwen2-tied": ("qwen2", dict(tie_word_embeddings=True, rope_theta=1e6), "qkv", {"gguf-f32": 2e-5, "gguf-f16": 1e-4}),
     "mistral": ("mistral", dict(tie_word_embeddings=False, sliding_window=32), "", {"gguf-f32": 2e-5}),
 }
+# The server shows no probabilities beside the end of the text or a byte that is no whole character, so that its answer is always this one; the bias moves
+# the choice, not the probabilities it shows.
+ANSWER = 3 + ord("a")
 QWEN2 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
@@ -78,9 +81,8 @@ def serve(model, port):
     server = xllamacpp.Server(p)
     ids = tokens()
     for i in range(1, N + 1):
-        r = ask(port, {"prompt": ids[:i], "n_predict": 1, "temperature": 0, "samplers": [], "n_probs": VOCAB, "cache_prompt": False})
-        likeliest = r.get("completion_probabilities")  # none when that is the end of the text: this position is left out
-        print(json.dumps([[e["id"], e["logprob"]] for e in likeliest[0]["top_logprobs"]] if likeliest else []), flush=True)
+        r = ask(port, {"prompt": ids[:i], "n_predict": 1, "logit_bias": [[ANSWER, 1000]], "n_probs": VOCAB, "cache_prompt": False})
+        print(json.dumps([[e["id"], e["logprob"]] for e in r["completion_probabilities"][0]["top_logprobs"]]), flush=True)
     del server
     os._exit(0)
 
@@ -133,14 +135,12 @@ def main(mixlaw, test_generate):
                 run(tmp / name, "--to", kind, file)
                 port += 1
                 theirs, same_file = llama(file, port), ours(test_generate, file, tmp)
-                told = theirs.max(-1) > -30
-                p = np.exp(theirs[told])
-                kl = float(np.mean((p * (theirs - same_file)[told]).sum(-1)))
+                kl = float(np.mean((np.exp(theirs) * (theirs - same_file)).sum(-1)))
                 off = float(np.mean((np.exp(mine) * (mine - same_file)).sum(-1)))
                 same = weights(tmp / f"{name}-gguf-f32.gguf", file)
-                print(f"{name} {kind}: {told.sum()} positions, mean KL of llama.cpp's to ours {kl:.1e} nats, of the folder's to the file's {off:.1e}, "
+                print(f"{name} {kind}: {len(theirs)} positions, mean KL of llama.cpp's to ours {kl:.1e} nats, of the folder's to the file's {off:.1e}, "
                       f"weights as the gguf package rounds them: {'yes' if same else 'NO'}")
-                if len(theirs) != N or told.sum() < N / 2 or not abs(kl) < bound or not same:
+                if len(theirs) != N or not abs(kl) < bound or not same:
                     failed.append(f"{name} {kind}")
     if failed:
         sys.exit("FAILED: " + ", ".join(failed))
