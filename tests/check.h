@@ -65,7 +65,8 @@ static inline const char *check_dir(void)
     return check_tmp;
 }
 
-/* Processor time of this process, seconds: for bounds on work, which a busy machine does not move. */
+/* Processor time of this process, seconds: for bounds on work, which a busy machine does not move.
+ */
 static inline double check_cpu_s(void)
 {
     return (double)clock() / CLOCKS_PER_SEC;
@@ -102,7 +103,8 @@ static inline int check_main(const struct check_test *test, size_t n, int argc, 
     return n_fail > 0;
 }
 
-/* A folder's test files each define a table; the one with main() lists them: see tests/base/main.c. */
+/* A folder's test files each define a table; the one with main() lists them: see tests/base/main.c.
+ */
 #define TEST(name)                                                                                 \
     {                                                                                              \
 #name, name                                                                                \

@@ -1,10 +1,11 @@
 /*
  * backend/backend.h - tensors on a device and the layer-sized operations on them.
  *
- * A model is written once against `struct backend_ops`: not a graph, not single arithmetic operations,
- * but about 25 steps of a Llama's forward and backward pass, each large enough that a device may fuse
- * and tile inside it. Weights are handed over once as `struct weight`; weights_ready() after a change
- * makes whatever layouts and casts the device wants, and nobody else knows them.
+ * A model is written once against `struct backend_ops`: not a graph, not single arithmetic
+ * operations, but about 25 steps of a Llama's forward and backward pass, each large enough that a
+ * device may fuse and tile inside it. Weights are handed over once as `struct weight`;
+ * weights_ready() after a change makes whatever layouts and casts the device wants, and nobody else
+ * knows them.
  *
  *     struct backend *b;
  *     st = backend_open(&b, "auto", 0, PRECISION_AUTO, err);
@@ -15,9 +16,9 @@
  * Determinism: reductions are done in an order that follows from shapes, never from the number of
  * threads; the same calls give the same bytes with 1 or N.
  *
- * Backends: cpu (kernels for AMX, AVX512-BF16, AVX-512, AVX2 or plain C, chosen at run time; MIXLAW_ISA
- * forces one, see cpu/isa.h), ref (plain loops, slow: the oracle that every other backend is tested
- * against), cuda (not built yet: its open says ST_UNSUPPORTED).
+ * Backends: cpu (kernels for AMX, AVX512-BF16, AVX-512, AVX2 or plain C, chosen at run time;
+ * MIXLAW_ISA forces one, see cpu/isa.h), ref (plain loops, slow: the oracle that every other
+ * backend is tested against), cuda (not built yet: its open says ST_UNSUPPORTED).
  *
  * Threads: one thread at a time uses a backend; it may use many inside.
  */
@@ -45,8 +46,8 @@ struct weight; /* a matrix [n_out, n_in] with the device's layouts of it */
 
 struct attn_shape {
     int batch, seq_len, n_head, n_kv_head, d_head;
-    /* U32 [n_tok]: the first position of its sequence that a token sees, never falling within a sequence;
-     * how documents and sliding windows are kept apart. None: all see from 0 on. */
+    /* U32 [n_tok]: the first position of its sequence that a token sees, never falling within a
+     * sequence; how documents and sliding windows are kept apart. None: all see from 0 on. */
     struct tensor first;
 };
 
@@ -61,13 +62,15 @@ struct muon_step {
     double grad_clip; /* as in adamw_step */
 };
 
-/* FLOP/s that products can reach at most with all of the backend's threads; 0: unknown, or nothing for it. */
+/* FLOP/s that products can reach at most with all of the backend's threads; 0: unknown, or nothing
+ * for it. */
 struct backend_peak {
     double fp32, bf16;
     double used; /* of the precision that this backend multiplies in */
 };
 
-/* n threads on the host. Since open, seconds: of the caller in work that it shares out, and of all of them busy in it. */
+/* n threads on the host. Since open, seconds: of the caller in work that it shares out, and of all
+ * of them busy in it. */
 struct backend_threads {
     int n;
     double run_s, busy_s;
@@ -75,8 +78,9 @@ struct backend_threads {
 
 struct backend;
 
-/* qkv is [n_tok, (n_head + 2 n_kv_head) d_head]: query heads, key heads, value heads of a token, before
- * rotation. Rotary tables rope [2][seq_len or more][d_head / 2]: cosines, then sines. n_tok = batch seq_len. */
+/* qkv is [n_tok, (n_head + 2 n_kv_head) d_head]: query heads, key heads, value heads of a token,
+ * before rotation. Rotary tables rope [2][seq_len or more][d_head / 2]: cosines, then sines. n_tok
+ * = batch seq_len. */
 struct backend_ops {
     void (*close)(struct backend *b);
     enum st (*sync)(struct backend *b, struct err *err);
@@ -106,27 +110,32 @@ struct backend_ops {
                     float eps);
     void (*rmsnorm_bwd)(struct backend *b, struct tensor dx, struct tensor dg, struct tensor dy,
                         struct tensor x, struct tensor g, float eps);
-    /* out[n, n_out] = from + x[n, n_in] w'; dx = dy w; dw += dy' x. from: none, another tensor or out itself */
+    /* out[n, n_out] = from + x[n, n_in] w'; dx = dy w; dw += dy' x. from: none, another tensor or
+     * out itself */
     void (*linear)(struct backend *b, struct tensor out, struct tensor x, const struct weight *w,
                    struct tensor from);
     void (*linear_dgrad)(struct backend *b, struct tensor dx, struct tensor dy,
                          const struct weight *w);
     void (*linear_wgrad)(struct backend *b, struct tensor dw, struct tensor dy, struct tensor x);
-    /* out[n, d] = from[n, d] + bias[d], from: none or a tensor; dbias[d] += sums over rows of dy[n, d] */
+    /* out[n, d] = from[n, d] + bias[d], from: none or a tensor; dbias[d] += sums over rows of dy[n,
+     * d] */
     void (*bias)(struct backend *b, struct tensor out, struct tensor from, struct tensor bias);
     void (*bias_bwd)(struct backend *b, struct tensor dbias, struct tensor dy);
-    /* out[n, ff] = silu(gu[:, :ff]) * gu[:, ff:]; backward gives the forward's result again in act; dgu may be gu */
+    /* out[n, ff] = silu(gu[:, :ff]) * gu[:, ff:]; backward gives the forward's result again in act;
+     * dgu may be gu */
     void (*swiglu)(struct backend *b, struct tensor out, struct tensor gu);
     void (*swiglu_bwd)(struct backend *b, struct tensor dgu, struct tensor act, struct tensor dout,
                        struct tensor gu);
-    /* Rotation and causal attention. out [n_tok, n_head d_head], lse [n_tok, n_head] log-sums for backward */
+    /* Rotation and causal attention. out [n_tok, n_head d_head], lse [n_tok, n_head] log-sums for
+     * backward */
     void (*attn)(struct backend *b, struct tensor out, struct tensor lse, struct tensor qkv,
                  struct tensor rope, struct attn_shape s);
     void (*attn_bwd)(struct backend *b, struct tensor dqkv, struct tensor dout, struct tensor qkv,
                      struct tensor out, struct tensor lse, struct tensor rope, struct attn_shape s);
-    /* losses[n] in nats of target[n] under logits h[n, d] w'; logits are never stored whole. The second form
-     * also gives dh[n, d] and adds to dw[vocab, d] the gradients of scale * sum of (losses + z_loss * lse^2),
-     * lse being the log of the sum of the exponentials: z_loss holds it near 0. losses come without it. */
+    /* losses[n] in nats of target[n] under logits h[n, d] w'; logits are never stored whole. The
+     * second form also gives dh[n, d] and adds to dw[vocab, d] the gradients of scale * sum of
+     * (losses + z_loss * lse^2), lse being the log of the sum of the exponentials: z_loss holds it
+     * near 0. losses come without it. */
     void (*head_loss)(struct backend *b, struct tensor losses, struct tensor h,
                       const struct weight *w, struct tensor target);
     void (*head_loss_bwd)(struct backend *b, struct tensor losses, struct tensor dh,
@@ -137,16 +146,18 @@ struct backend_ops {
     void (*adamw)(struct backend *b, struct tensor p, struct tensor g, struct tensor m,
                   struct tensor v, struct tensor grad_sumsq, const struct adamw_step *s);
     /* p [rows, cols]: m becomes momentum m + (1 - momentum) g; p is decayed by lr and moves by
-     * -.2 lr sqrt(max(rows, cols)) N((1 - momentum) g + momentum m), where N brings all singular values near 1 by
-     * five Newton-Schulz steps (in fp32, whatever products are made in). Clears g. */
+     * -.2 lr sqrt(max(rows, cols)) N((1 - momentum) g + momentum m), where N brings all singular
+     * values near 1 by five Newton-Schulz steps (in fp32, whatever products are made in). Clears g.
+     */
     void (*muon)(struct backend *b, struct tensor p, struct tensor g, struct tensor m,
                  struct tensor grad_sumsq, const struct muon_step *s);
     /* mean = decay mean + (1 - decay) x */
     void (*ema)(struct backend *b, struct tensor mean, struct tensor x, double decay);
 };
 
-/* N(x): x over its norm, then five times a x + (b x x' + c (x x')^2) x. Source: Jordan et al. 2024, Muon
- * (kellerjordan.github.io/posts/muon); the step's size as AdamW's: Liu et al. 2025 (arXiv:2502.16982). */
+/* N(x): x over its norm, then five times a x + (b x x' + c (x x')^2) x. Source: Jordan et al. 2024,
+ * Muon (kellerjordan.github.io/posts/muon); the step's size as AdamW's: Liu et al. 2025
+ * (arXiv:2502.16982). */
 #define MUON_STEPS 5
 #define MUON_A 3.4445
 #define MUON_B (-4.7750)
@@ -167,8 +178,9 @@ enum precision {
     PRECISION_BF16
 }; /* of products; sums and weights are fp32 */
 
-/* name: auto, cpu, cuda, ref. n_threads 0: what the process may use. PRECISION_AUTO is fp32 where bf16 is not
- * faster. ST_USAGE for an unknown name, ST_UNSUPPORTED for a device that this build or machine lacks. */
+/* name: auto, cpu, cuda, ref. n_threads 0: what the process may use. PRECISION_AUTO is fp32 where
+ * bf16 is not faster. ST_USAGE for an unknown name, ST_UNSUPPORTED for a device that this build or
+ * machine lacks. */
 MUST_USE enum st backend_open(struct backend **out, const char *name, int n_threads,
                               enum precision p, struct err *err);
 void backend_close(struct backend *b);             /* NULL is fine */

@@ -1,4 +1,5 @@
-/* backend/profile.c - see profile.h. Every operation is passed on between two looks at the clocks. */
+/* backend/profile.c - see profile.h. Every operation is passed on between two looks at the clocks.
+ */
 #include "backend/profile.h"
 
 #include <stdio.h>

@@ -1,15 +1,16 @@
 /*
- * backend/profile.h - where the time of a pass goes: a backend that counts the seconds of another's calls.
+ * backend/profile.h - where the time of a pass goes: a backend that counts the seconds of another's
+ * calls.
  *
  *     b = backend_profiled(b);                       takes the backend; closing closes both
  *     ...                                            any calls, results as before
  *     struct profile p;
  *     backend_profile(b, &p);                        since the last reset
  *
- * Only for backends whose calls run at once (cpu, ref): one that queues them would count as idle. The seconds of
- * n threads are those that they were at work, divided by n; what they were not is a part of its own, so that the
- * parts sum to the time that passed. FLOP are those that the shapes ask for: a causal product counts half, what
- * an implementation computes again does not count.
+ * Only for backends whose calls run at once (cpu, ref): one that queues them would count as idle.
+ * The seconds of n threads are those that they were at work, divided by n; what they were not is a
+ * part of its own, so that the parts sum to the time that passed. FLOP are those that the shapes
+ * ask for: a causal product counts half, what an implementation computes again does not count.
  *
  * Threads: as the backend inside.
  */

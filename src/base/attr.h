@@ -10,15 +10,17 @@
 #define UNUSED __attribute__((unused))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
-/* Before a loop with a constant bound: unrolled before the compiler decides which arrays live in registers. */
+/* Before a loop with a constant bound: unrolled before the compiler decides which arrays live in
+ * registers. */
 #if defined(__clang__)
 #define UNROLLED _Pragma("unroll")
 #else
 #define UNROLLED _Pragma("GCC unroll 16")
 #endif
 
-/* Before a function with loops that compilers turn into vectors: made twice, and the processor's one is called. */
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) /* clang 14 links it wrongly */
+/* Before a function with loops that compilers turn into vectors: made twice, and the processor's
+ * one is called. */
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) /* clang 14 cannot link it */
 #define WIDE_TOO __attribute__((target_clones("avx2", "default")))
 #else
 #define WIDE_TOO

@@ -1,5 +1,6 @@
 /*
- * base/conf.h - settings tables (base/field.h) filled from a YAML map, with file and line in every message.
+ * base/conf.h - settings tables (base/field.h) filled from a YAML map, with file and line in every
+ * message.
  *
  *     static const struct conf_child child[] = { { "natural", read_natural }, ... };
  *     st = conf_map(root, "study.yaml", field, N_OF(field), &conf, child, N_OF(child), err);

@@ -5,7 +5,7 @@
  * caller's `struct err`; our own bugs assert; exhausted host memory ends the program (base/mem.h).
  * A message names the thing, the place and the expectation, lower case, no full stop:
  *
- *     return err_set(err, ST_FORMAT, "'%s' record %zu at byte %zu: Content-Length is '%s', want a number", ...);
+ *     return err_set(err, ST_FORMAT, "'%s' record %zu at byte %zu: Content-Length is '%s'", ...);
  *
  * Each layer adds its context once:
  *

@@ -99,7 +99,8 @@ static enum st sync_parent(const char *path, struct err *err)
     return st;
 }
 
-/* Devices, pipes and sockets are written into; to rename over one would take it away from everybody. */
+/* Devices, pipes and sockets are written into; to rename over one would take it away from
+ * everybody. */
 static bool is_special(const char *path)
 {
     struct stat s;

@@ -31,8 +31,8 @@ MUST_USE enum st file_size(const char *path, uint64_t *n_bytes, struct err *err)
 MUST_USE enum st file_rename(const char *from, const char *to,
                              struct err *err); /* and syncs the folder */
 
-/* A file that appears whole or not at all, beside its name until then. What is no plain file, such as
- * /dev/null or /dev/stdout, is written into as it is. */
+/* A file that appears whole or not at all, beside its name until then. What is no plain file, such
+ * as /dev/null or /dev/stdout, is written into as it is. */
 struct outfile {
     FILE *stream;     /* NULL when closed */
     char *path, *tmp; /* links followed; tmp NULL: written into path itself */
@@ -67,8 +67,9 @@ bool path_is_stream(const char *path);
 /* NAME.tmp-123: what an outfile writes to, left behind by a kill. */
 bool path_is_unfinished(const char *path);
 
-/* Files, folders (all plain files below them, hidden and unfinished ones left out) and glob patterns to
- * a list of files, each input's files in name order. "-" and http(s) URLs pass unchanged. ST_IO names an input with no file. */
+/* Files, folders (all plain files below them, hidden and unfinished ones left out) and glob
+ * patterns to a list of files, each input's files in name order. "-" and http(s) URLs pass
+ * unchanged. ST_IO names an input with no file. */
 MUST_USE enum st paths_expand(struct strlist *files, char *const *input, size_t n_input,
                               struct err *err);
 
@@ -79,7 +80,8 @@ struct lock {
 MUST_USE enum st lock_take(struct lock *l, const char *path, struct err *err);
 void lock_drop(struct lock *l);
 
-/* Cache folder for what was downloaded or can be rebuilt: $MIXLAW_CACHE, $XDG_CACHE_HOME/mixlaw or ~/.cache/mixlaw. */
+/* Cache folder for what was downloaded or can be rebuilt: $MIXLAW_CACHE, $XDG_CACHE_HOME/mixlaw or
+ * ~/.cache/mixlaw. */
 char *cache_path(const char *name); /* the caller frees it */
 
 #endif

@@ -503,7 +503,8 @@ const char *gguf_text(const struct gguf *g, const char *key, const char *otherwi
     return p && p->type == VALUE_TEXT ? p->text : otherwise;
 }
 
-/* A whole number or bool at v; false when the type is another. Unsigned values above INT64_MAX are no use to anyone. */
+/* A whole number or bool at v; false when the type is another. Unsigned values above INT64_MAX are
+ * no use to anyone. */
 static bool whole_at(uint32_t type, const uint8_t *v, int64_t *out)
 {
     uint64_t u;

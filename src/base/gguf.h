@@ -1,10 +1,10 @@
 /*
  * base/gguf.h - the GGUF container: metadata and a directory of tensors, mapped read-only.
  *
- * Versions 2 and 3, little-endian. Every count, length and offset is checked against the file before
- * use: a file that is cut, lies about sizes or has tensors lying over each other is ST_FORMAT with the byte.
- * What tensors and keys mean is for model/ (weights) and tok/ (vocabulary) to know.
- * Source: the GGUF specification in the ggml repository (docs/gguf.md).
+ * Versions 2 and 3, little-endian. Every count, length and offset is checked against the file
+ * before use: a file that is cut, lies about sizes or has tensors lying over each other is
+ * ST_FORMAT with the byte. What tensors and keys mean is for model/ (weights) and tok/ (vocabulary)
+ * to know. Source: the GGUF specification in the ggml repository (docs/gguf.md).
  */
 #ifndef MIXLAW_BASE_GGUF_H
 #define MIXLAW_BASE_GGUF_H
@@ -54,8 +54,9 @@ const char *gguf_type_name(uint32_t type); /* "Q4_1"; "unknown" */
 /* Elements and bytes of a block; false for types that we do not know. */
 bool gguf_type_block(uint32_t type, uint64_t *n_elem, uint64_t *n_bytes);
 
-/* Metadata by key; the defaults come back when it is missing or of another type. Bools are wholes 0 and 1.
- * gguf_text gives a terminated copy owned by g; gguf_array_text points into the file: n_bytes, no terminator. */
+/* Metadata by key; the defaults come back when it is missing or of another type. Bools are wholes 0
+ * and 1. gguf_text gives a terminated copy owned by g; gguf_array_text points into the file:
+ * n_bytes, no terminator. */
 size_t gguf_n_keys(const struct gguf *g);
 const char *gguf_key_at(const struct gguf *g, size_t i); /* in alphabetical order */
 /* The value as it stands in the file, for copying. */

@@ -1,13 +1,14 @@
 /*
- * base/gguf_write.h - writes the GGUF container, version 3: keys, a directory of tensors, their data.
+ * base/gguf_write.h - writes the GGUF container, version 3: keys, a directory of tensors, their
+ * data.
  *
  *     struct gguf_writer *w = gguf_writer_new();
  *     gguf_put_text(w, "general.architecture", "llama");
  *     gguf_put_array(w, "tokens", GGUF_ITEM_TEXT, n);           then n times gguf_add_text
  *     gguf_put_tensor(w, "output_norm.weight", GGUF_F32, 1, dim);
- *     st = gguf_writer_open(w, path, err);                      header and directory are written here
- *     st = gguf_writer_data(w, bytes, n_bytes, err);            in the directory's order, in any pieces
- *     st = gguf_writer_commit(w, err);                          the file appears whole or not at all
+ *     st = gguf_writer_open(w, path, err);              header and directory are written here
+ *     st = gguf_writer_data(w, bytes, n_bytes, err);    in the directory's order, in any pieces
+ *     st = gguf_writer_commit(w, err);                  the file appears whole or not at all
  *     gguf_writer_free(w);
  *
  * Source: the GGUF specification in the ggml repository (docs/gguf.md).

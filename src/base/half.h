@@ -1,8 +1,8 @@
 /*
  * base/half.h - 16-bit floats in files: IEEE half precision (F16) and bfloat16, to float and back.
  *
- * Going down rounds to the nearest, ties to even, as NumPy and PyTorch do. F16 ends at 65504: what is larger
- * becomes infinite, which whoever writes weights has to refuse by name.
+ * Going down rounds to the nearest, ties to even, as NumPy and PyTorch do. F16 ends at 65504: what
+ * is larger becomes infinite, which whoever writes weights has to refuse by name.
  */
 #ifndef MIXLAW_BASE_HALF_H
 #define MIXLAW_BASE_HALF_H

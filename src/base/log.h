@@ -52,7 +52,8 @@ void progress_end(struct progress *p);
 double clock_s(void);     /* monotonic, seconds */
 double clock_cpu_s(void); /* processor time of this process since its start, all threads together */
 
-/* SIGINT and SIGTERM ask for a clean stop; long loops look at stop_asked() and return ST_INTERRUPTED. */
+/* SIGINT and SIGTERM ask for a clean stop; long loops look at stop_asked() and return
+ * ST_INTERRUPTED. */
 void stop_on_signals(void);
 bool stop_asked(void);
 

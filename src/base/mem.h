@@ -28,18 +28,20 @@ char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n_bytes); /* always terminated */
 char *xasprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
-/* Memory aligned to 64 bytes (a cache line, a vector register), zeroed; release with free(). Large blocks ask
- * the kernel for huge pages: fewer faults at the start, fewer misses in the tables of pages later. */
+/* Memory aligned to 64 bytes (a cache line, a vector register), zeroed; release with free(). Large
+ * blocks ask the kernel for huge pages: fewer faults at the start, fewer misses in the tables of
+ * pages later. */
 void *xaligned(size_t n_bytes);
 
-/* The same for at least PAGES_LEAST bytes, straight from the kernel: a page comes, zeroed, when a thread first touches
- * it, and nothing is written beforehand. Released by pages_free with the same size. */
+/* The same for at least PAGES_LEAST bytes, straight from the kernel: a page comes, zeroed, when a
+ * thread first touches it, and nothing is written beforehand. Released by pages_free with the same
+ * size. */
 enum { PAGES_LEAST = 1 << 20 };
 void *xpages(size_t n_bytes);
 void pages_free(void *p, size_t n_bytes);
 
-/* Bytes that this process can have at most: the machine's memory, or less where its control group is allowed less.
- * 0: unknown. */
+/* Bytes that this process can have at most: the machine's memory, or less where its control group
+ * is allowed less. 0: unknown. */
 double mem_limit(void);
 
 #define NEW(type) ((type *)xcalloc(1, sizeof(type)))

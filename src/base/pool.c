@@ -11,7 +11,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-/* A worker spins for a while before it sleeps: between two layers of a model there is no time to wake up. */
+/* A worker spins for a while before it sleeps: between two layers of a model there is no time to
+ * wake up. */
 enum { SPIN = 4000 };
 
 struct busy { /* a cache line of its own: each thread writes its one */

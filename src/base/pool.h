@@ -22,8 +22,8 @@ struct pool *pool_new(int n_threads); /* the caller counts as one; 1 starts no t
 void pool_free(struct pool *p);       /* NULL is fine */
 int pool_size(const struct pool *p);  /* 1 for NULL */
 
-/* Since pool_new, seconds: threads idle for run_s * pool_size - busy_s of them. A pool_run that needs one thread only,
- * or has one, counts as neither. NULL: zeros. */
+/* Since pool_new, seconds: threads idle for run_s * pool_size - busy_s of them. A pool_run that
+ * needs one thread only, or has one, counts as neither. NULL: zeros. */
 struct pool_time {
     double busy_s; /* of all threads in items */
     double run_s;  /* of the caller in pool_run */

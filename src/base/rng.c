@@ -67,8 +67,9 @@ double rng_normal(struct rng *r)
     return normal(u, v);
 }
 
-/* The logarithm of u in 2^-53..1: u = m 2^e with m in .707..1.415, and log m = 2 artanh((m - 1) / (m + 1)), a
- * series of odd powers. Here and below no branch and no call, so that compilers use vectors. */
+/* The logarithm of u in 2^-53..1: u = m 2^e with m in .707..1.415, and log m = 2 artanh((m - 1) /
+ * (m + 1)), a series of odd powers. Here and below no branch and no call, so that compilers use
+ * vectors. */
 static inline double fast_log(double u)
 {
     static const uint64_t least = 0x3fe6a09e667f3bcd; /* the bits of m's lower end, .707 */
@@ -87,7 +88,8 @@ static inline double fast_log(double u)
     return (e - (0x1p52 + 1023)) * 0.6931471805599453 + 2 * s * (1 + sum);
 }
 
-/* The cosine of x in 0..2 pi: x = n pi/2 + r with |r| <= pi/4, then the series of cosine or sine of r. */
+/* The cosine of x in 0..2 pi: x = n pi/2 + r with |r| <= pi/4, then the series of cosine or sine of
+ * r. */
 static inline double fast_cos(double x)
 {
     static const double whole = 0x1.8p52; /* added and taken away: leaves a whole number */
@@ -104,9 +106,10 @@ static inline double fast_cos(double x)
 }
 
 /*
- * Every value must be the float that rng_normal gives, on any processor and with any compiler. So the fast value
- * is taken only where nothing within a bound of its error, far above what the functions above have, rounds to
- * another float; the few others (one in a thousand) are computed as rng_normal does.
+ * Every value must be the float that rng_normal gives, on any processor and with any compiler. So
+ * the fast value is taken only where nothing within a bound of its error, far above what the
+ * functions above have, rounds to another float; the few others (one in a thousand) are computed as
+ * rng_normal does.
  */
 WIDE_TOO void rng_normals(struct rng *r, double std, float *out, size_t n)
 {

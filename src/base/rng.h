@@ -20,7 +20,8 @@ uint64_t rng_u64(struct rng *r);
 uint64_t rng_below(struct rng *r, uint64_t n); /* uniform in [0, n), n > 0, no modulo bias */
 double rng_uniform(struct rng *r);             /* [0, 1) with 53 bits */
 double rng_normal(struct rng *r);              /* mean 0, standard deviation 1 */
-/* n values std * rng_normal, rounded to float: the same ones as by n calls, several times as fast. */
+/* n values std * rng_normal, rounded to float: the same ones as by n calls, several times as fast.
+ */
 void rng_normals(struct rng *r, double std, float *out, size_t n);
 void rng_shuffle(struct rng *r, uint32_t *item, size_t n);
 

@@ -46,7 +46,8 @@ bool str_ends(const char *s, const char *suffix);
 /* Bytes of the longest valid UTF-8 prefix of s[0..n); n when all of it is valid. */
 size_t utf8_valid(const char *s, size_t n_bytes);
 
-/* Appends s as valid UTF-8: each maximal damaged part becomes U+FFFD. Returns how many there were. */
+/* Appends s as valid UTF-8: each maximal damaged part becomes U+FFFD. Returns how many there were.
+ */
 size_t utf8_repair(struct strbuf *out, const char *s, size_t n_bytes);
 
 #endif

@@ -26,11 +26,13 @@ void stream_close(struct stream *s); /* NULL is fine */
 enum stream_kind stream_kind(const struct stream *s);
 
 /* Reads up to cap bytes of the unpacked stream; *n_bytes > 0 on ST_OK. ST_FORMAT for damaged or cut
- * input names the byte in the file; reading again after that returns the same failure until stream_skip. */
+ * input names the byte in the file; reading again after that returns the same failure until
+ * stream_skip. */
 MUST_USE enum st stream_read(struct stream *s, void *buf, size_t cap, size_t *n_bytes,
                              struct err *err);
 
-/* Like stream_read, but for gzip stops at the end of a member with ST_END once; stream_next_member then goes on. */
+/* Like stream_read, but for gzip stops at the end of a member with ST_END once; stream_next_member
+ * then goes on. */
 MUST_USE enum st stream_read_member(struct stream *s, void *buf, size_t cap, size_t *n_bytes,
                                     struct err *err);
 MUST_USE enum st stream_next_member(struct stream *s, struct err *err); /* ST_END: no more */
@@ -48,7 +50,8 @@ struct strbuf;
 MUST_USE enum st stream_inflate(struct strbuf *out, const void *bytes, size_t n, size_t max,
                                 struct err *err);
 
-/* Writing: kind by name (.gz, .zst, else plain). The file appears under its name at commit, see base/file.h. */
+/* Writing: kind by name (.gz, .zst, else plain). The file appears under its name at commit, see
+ * base/file.h. */
 struct outstream;
 MUST_USE enum st outstream_open(struct outstream **out, const char *path, struct err *err);
 MUST_USE enum st outstream_write(struct outstream *o, const void *bytes, size_t n, struct err *err);

@@ -105,7 +105,8 @@ static enum st parse_children(struct parse *p, struct yml *v, int depth)
     }
 }
 
-/* Consumes e; *out is set even on failure when a node was begun, so that it is freed with the tree. */
+/* Consumes e; *out is set even on failure when a node was begun, so that it is freed with the tree.
+ */
 static enum st parse_node(struct parse *p, yaml_event_t *e, int depth, struct yml **out)
 {
     int line = (int)e->start_mark.line + 1;

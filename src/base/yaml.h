@@ -1,8 +1,9 @@
 /*
  * base/yaml.h - YAML as a tree that knows its lines. The only file that knows libyaml is yaml.c.
  *
- * Every scalar stays text as written; the reader decides what it means (base/field.h, base/units.h),
- * so that `5M` or `0.33` keep their spelling in messages. Aliases and multiple documents are refused.
+ * Every scalar stays text as written; the reader decides what it means (base/field.h,
+ * base/units.h), so that `5M` or `0.33` keep their spelling in messages. Aliases and multiple
+ * documents are refused.
  */
 #ifndef MIXLAW_BASE_YAML_H
 #define MIXLAW_BASE_YAML_H

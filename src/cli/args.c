@@ -48,7 +48,8 @@ static bool is_flag(const char *arg)
     return arg[0] == '-' && arg[1] == '-' && arg[2] != '\0';
 }
 
-/* The value of one flag: after '=', or the next arguments. *i stands on the flag and ends on its last part. */
+/* The value of one flag: after '=', or the next arguments. *i stands on the flag and ends on its
+ * last part. */
 static enum st take_value(const struct field *f, void *obj, char **argv, int argc, int *i,
                           const char *value, struct err *err)
 {

@@ -14,8 +14,8 @@
 extern const struct field cli_field[];
 extern const size_t n_cli_field;
 
-/* Fills opts and cli, moves the positional arguments to the front of argv and returns their number in
- * *n_left. *help is set when --help stands anywhere. */
+/* Fills opts and cli, moves the positional arguments to the front of argv and returns their number
+ * in *n_left. *help is set when --help stands anywhere. */
 MUST_USE enum st args_parse(const struct command *c, void *opts, struct cli *cli, int argc,
                             char **argv, int *n_left, bool *help, struct err *err);
 void args_release(const struct command *c, void *opts); /* lists */

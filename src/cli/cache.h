@@ -1,5 +1,6 @@
 /*
- * cli/cache.h - downloads kept in the cache folder (base/file.h, cache_path), for commands that take URLs.
+ * cli/cache.h - downloads kept in the cache folder (base/file.h, cache_path), for commands that
+ * take URLs.
  */
 #ifndef MIXLAW_CLI_CACHE_H
 #define MIXLAW_CLI_CACHE_H

@@ -1,7 +1,9 @@
 /*
- * cli/cmd_eval.c - `eval`: held-out loss of a model, a row per domain and their mean; multiple choice, a row per file.
+ * cli/cmd_eval.c - `eval`: held-out loss of a model, a row per domain and their mean; multiple
+ * choice, a row per file.
  *
- * Run and Hugging Face folders are scored by the training engine, GGUF files and questions by the generator's.
+ * Run and Hugging Face folders are scored by the training engine, GGUF files and questions by the
+ * generator's.
  */
 #include <limits.h>
 #include <stdlib.h>

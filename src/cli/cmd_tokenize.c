@@ -1,4 +1,5 @@
-/* cli/cmd_tokenize.c - `tokenize train|encode`: documents to a tokenizer, documents to token files. */
+/* cli/cmd_tokenize.c - `tokenize train|encode`: documents to a tokenizer, documents to token files.
+ */
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/inputs.h"

@@ -122,7 +122,8 @@ static const struct field cat_field[] = {
       .offset = offsetof(struct opts, max_docs) },
 };
 
-/* The tokenizer to decode with; it must be the one that the file was made with, where that is known. */
+/* The tokenizer to decode with; it must be the one that the file was made with, where that is
+ * known. */
 static enum st open_tokenizer(struct tok **tok, const struct opts *o, const struct tokfile *f,
                               struct err *err)
 {

@@ -31,7 +31,8 @@ struct command {
     size_t n_field;
     size_t opts_size;
     const void *defaults; /* opts_size bytes; NULL: zeros */
-    /* opts: parsed flags; argv: the positional arguments. Messages in err become one line on stderr. */
+    /* opts: parsed flags; argv: the positional arguments. Messages in err become one line on
+     * stderr. */
     enum st (*run)(void *opts, struct cli *cli, int argc, char **argv, struct err *err);
 };
 

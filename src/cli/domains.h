@@ -3,8 +3,8 @@
  *
  * --domains: [NAME=]PATH of texts or token files, in name order.
  *
- * A file is a domain by its name up to the first dot; a folder is a domain a file, but one that `corpus`
- * made is one domain; PREFIX stands for the token files PREFIX.bin and PREFIX.idx.
+ * A file is a domain by its name up to the first dot; a folder is a domain a file, but one that
+ * `corpus` made is one domain; PREFIX stands for the token files PREFIX.bin and PREFIX.idx.
  */
 #ifndef MIXLAW_CLI_DOMAINS_H
 #define MIXLAW_CLI_DOMAINS_H
@@ -29,8 +29,8 @@ MUST_USE enum st domain_sources_list(struct domain_sources *all, const struct te
                                      struct err *err);
 void domain_sources_release(struct domain_sources *all);
 
-/* The folder with the weights that --model RUN|DIR means: a run's checkpoint, or the folder itself. The
- * caller frees it. */
+/* The folder with the weights that --model RUN|DIR means: a run's checkpoint, or the folder itself.
+ * The caller frees it. */
 MUST_USE enum st checkpoint_dir(char **out, const char *dir, struct err *err);
 
 #endif

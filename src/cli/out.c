@@ -45,7 +45,8 @@ void out_row(struct out *o, struct js *row)
     o->row[o->n++] = row;
 }
 
-/* A value for people: what is nested stands in one line, as "weights 4326912, gradients 4326912". */
+/* A value for people: what is nested stands in one line, as "weights 4326912, gradients 4326912".
+ */
 static void add_cell(struct strbuf *b, const struct js *v)
 {
     switch (js_kind(v)) {

@@ -1,6 +1,6 @@
 /*
- * corpus/batch.h - documents kept together, so that several threads can look at them while the next ones
- * are read. Each is a copy: it stays when the reader has gone on.
+ * corpus/batch.h - documents kept together, so that several threads can look at them while the next
+ * ones are read. Each is a copy: it stays when the reader has gone on.
  */
 #ifndef MIXLAW_CORPUS_BATCH_H
 #define MIXLAW_CORPUS_BATCH_H

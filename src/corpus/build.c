@@ -104,7 +104,8 @@ static bool is_dropped_source(const struct corpus_conf *c, const char *source)
     return false;
 }
 
-/* Ids are unique in a folder: a repeated one becomes ID~N, N the document's number among all read. */
+/* Ids are unique in a folder: a repeated one becomes ID~N, N the document's number among all read.
+ */
 static void make_unique(struct build *b, struct doc *d)
 {
     const char *id = d->id;

@@ -14,8 +14,9 @@
  *
  * Held out is a share of the documents, chosen by a hash of the id, so that it does not depend on
  * order; they go to a folder of their own, for evaluation in domain. Both
- * folders are the same bytes for the same inputs and settings, with any number of threads: while some
- * look at a batch of documents, one reads the next; what becomes of them is decided in their order.
+ * folders are the same bytes for the same inputs and settings, with any number of threads: while
+ * some look at a batch of documents, one reads the next; what becomes of them is decided in their
+ * order.
  */
 #ifndef MIXLAW_CORPUS_BUILD_H
 #define MIXLAW_CORPUS_BUILD_H
@@ -45,8 +46,9 @@ struct corpus_conf {
     int n_threads; /* 0: one */
 };
 
-/* Builds the folder. *counts: docs_in docs_out bytes_in bytes_out skipped_records dropped{} [docs_held
- * bytes_held] wall_s, which the caller frees. ST_END: the folder is up to date, *counts are its own. */
+/* Builds the folder. *counts: docs_in docs_out bytes_in bytes_out skipped_records dropped{}
+ * [docs_held bytes_held] wall_s, which the caller frees. ST_END: the folder is up to date, *counts
+ * are its own. */
 MUST_USE enum st corpus_build(struct js **counts, const struct corpus_conf *c, char *const *input,
                               size_t n_input, struct err *err);
 
@@ -59,11 +61,13 @@ struct corpus_files {
     struct corpus_file *file;
     size_t n, cap;
 };
-/* Files below inputs; of a folder that a stage of ours has made only its docs-*.jsonl.zst. A file's source is its own name; below a folder the folder's name, or the
- * subfolder's where the folder holds only folders. */
+/* Files below inputs; of a folder that a stage of ours has made only its docs-*.jsonl.zst. A file's
+ * source is its own name; below a folder the folder's name, or the subfolder's where the folder
+ * holds only folders. */
 MUST_USE enum st corpus_files_expand(struct corpus_files *f, char *const *input, size_t n_input,
                                      struct err *err);
-/* ST_USAGE when one of the files lies in the folder dir, where a stage would clear it away; dir may be NULL. */
+/* ST_USAGE when one of the files lies in the folder dir, where a stage would clear it away; dir may
+ * be NULL. */
 MUST_USE enum st corpus_files_outside(const struct corpus_files *f, const char *dir,
                                       struct err *err);
 void corpus_files_release(struct corpus_files *f);

@@ -13,7 +13,8 @@
 
 #include "base/str.h"
 
-/* Appends s as valid UTF-8. label: from a header, may be ""; look_inside: search for <meta charset>. */
+/* Appends s as valid UTF-8. label: from a header, may be ""; look_inside: search for <meta
+ * charset>. */
 void charset_to_utf8(struct strbuf *out, const char *s, size_t n, const char *label,
                      bool look_inside);
 

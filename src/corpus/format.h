@@ -66,7 +66,8 @@ const char *input_terminate(struct input *in, const char *s, size_t n);
 /* After the end of a member: ST_OK when there is another one, ST_END at the end of the file. */
 MUST_USE enum st input_next_member(struct input *in, struct err *err);
 
-/* After ST_FORMAT from the stream: goes to the next gzip member. ST_END: nothing more can be read. */
+/* After ST_FORMAT from the stream: goes to the next gzip member. ST_END: nothing more can be read.
+ */
 MUST_USE enum st input_skip_member(struct input *in, struct err *err);
 
 /* Counts and names a damaged record; ST_FORMAT when the reader is strict, else ST_OK. */

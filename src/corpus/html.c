@@ -384,8 +384,8 @@ static void measure_all(struct html *h, const GumboNode *root)
 }
 
 /*
- * Whether the block is a menu: a list or paragraph whose text is mostly links, or a division like that
- * which holds no article beside them (a page's outer divisions hold its menus too).
+ * Whether the block is a menu: a list or paragraph whose text is mostly links, or a division like
+ * that which holds no article beside them (a page's outer divisions hold its menus too).
  */
 static bool is_menu(const GumboNode *n, struct measure m)
 {

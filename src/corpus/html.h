@@ -33,7 +33,8 @@ void html_text(struct html *h, const char *page, size_t n_bytes, struct strbuf *
 /* The fallback: text outside of tags. Appends. (html_strip.c) */
 void html_strip(const char *page, size_t n_bytes, struct strbuf *text);
 
-/* Whether a page's tags nest or its attributes pile up beyond what a parser handles in linear time. */
+/* Whether a page's tags nest or its attributes pile up beyond what a parser handles in linear time.
+ */
 bool html_is_hostile(const char *page, size_t n_bytes);
 
 #endif

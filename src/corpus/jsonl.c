@@ -36,7 +36,8 @@ static enum st skip_line(struct input *in, struct err *err)
     }
 }
 
-/* Brings a line into the window; *n is its length without the line end. ST_LIMIT: too long, nothing taken. */
+/* Brings a line into the window; *n is its length without the line end. ST_LIMIT: too long, nothing
+ * taken. */
 static enum st next_line(struct input *in, size_t *n, size_t *n_all, struct err *err)
 {
     size_t seen = 0;
@@ -261,7 +262,8 @@ static const char *either(const struct js *line, const struct js *meta, const ch
     return js_get_text(line, key, js_get_text(meta, key, NULL));
 }
 
-/* Fills doc from the parsed line, or says what is wrong with it. split: its text, taken out before. */
+/* Fills doc from the parsed line, or says what is wrong with it. split: its text, taken out before.
+ */
 static const char *doc_of(struct input *in, const struct js *line, const struct strbuf *split,
                           uint64_t offset, struct doc *doc)
 {

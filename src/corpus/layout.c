@@ -32,7 +32,8 @@ static void settle(struct layout *l)
     l->space = l->cell = l->marker = false;
 }
 
-/* Bytes of invisible or blank characters at s: no-break space is a space, the others are nothing. */
+/* Bytes of invisible or blank characters at s: no-break space is a space, the others are nothing.
+ */
 static size_t odd_space(const char *s, bool *blank)
 {
     *blank = false;

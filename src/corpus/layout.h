@@ -1,6 +1,6 @@
 /*
- * corpus/layout.h - a page's words put down as text: white space is owed until the next word decides what is
- * needed, so that neither leading, trailing nor doubled blanks are written.
+ * corpus/layout.h - a page's words put down as text: white space is owed until the next word
+ * decides what is needed, so that neither leading, trailing nor doubled blanks are written.
  *
  *     struct layout l = { .out = &text, .start = text.n };
  *     layout_words(&l, "  one\ntwo");

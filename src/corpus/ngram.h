@@ -26,8 +26,8 @@ size_t ngram_count(const struct ngram_index *ix, const char *text,
                    size_t n_bytes); /* n-grams of text */
 
 /*
- * Whose n-gram it is: an index made by ngram_new_owned also keeps one owner (a number) for each. A text
- * is claimed whole or, when it shares an n-gram with another owner, not at all (false).
+ * Whose n-gram it is: an index made by ngram_new_owned also keeps one owner (a number) for each. A
+ * text is claimed whole or, when it shares an n-gram with another owner, not at all (false).
  */
 struct ngram_index *ngram_new_owned(int n_words);
 bool ngram_claim(struct ngram_index *ix, const char *text, size_t n_bytes, uint32_t owner);
@@ -37,7 +37,8 @@ typedef void ngram_hit(void *arg, uint32_t owner);
 void ngram_owners(const struct ngram_index *ix, const char *text, size_t n_bytes, ngram_hit *hit,
                   void *arg);
 
-/* Walks the words of a text: returns the next word's start and length, NULL at the end. *p starts as text. */
+/* Walks the words of a text: returns the next word's start and length, NULL at the end. *p starts
+ * as text. */
 const char *word_next(const char **p, const char *end, size_t *len);
 
 #endif

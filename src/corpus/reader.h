@@ -1,9 +1,9 @@
 /*
  * corpus/reader.h - documents from files of any known format, recognised by content.
  *
- * WARC and WET (plain or one gzip member a record), JSONL, HTML, POD, DICT dictionaries, plain text;
- * all of them also as .gz and .zst. The text is always valid UTF-8: damaged bytes become U+FFFD, NUL
- * bytes are dropped. An empty file has no documents.
+ * WARC and WET (plain or one gzip member a record), JSONL, HTML, POD, DICT dictionaries, plain
+ * text; all of them also as .gz and .zst. The text is always valid UTF-8: damaged bytes become
+ * U+FFFD, NUL bytes are dropped. An empty file has no documents.
  *
  *     struct reader *r;
  *     st = reader_open(&r, path, &conf, err);
@@ -11,8 +11,8 @@
  *         use(&doc);                             doc is borrowed until the next call
  *     reader_close(r);
  *
- * A damaged record is skipped, counted and logged with file, record and byte; with conf.strict it is
- * ST_FORMAT. Threads: a reader belongs to one thread at a time.
+ * A damaged record is skipped, counted and logged with file, record and byte; with conf.strict it
+ * is ST_FORMAT. Threads: a reader belongs to one thread at a time.
  */
 #ifndef MIXLAW_CORPUS_READER_H
 #define MIXLAW_CORPUS_READER_H

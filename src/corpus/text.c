@@ -12,7 +12,8 @@
 
 #define PART_BYTES ((size_t)256 << 10)
 
-/* Where a part ends: after the last empty line of s[0..n), else after the last line end; 0: nowhere. */
+/* Where a part ends: after the last empty line of s[0..n), else after the last line end; 0:
+ * nowhere. */
 static size_t part_end(const char *s, size_t n)
 {
     size_t line = 0;

@@ -7,8 +7,8 @@
  * revisits are passed over.
  *
  * Damage never takes more than the record it is in: after a bad length or header the search goes
- * on right behind the bad header for a line that begins "WARC/", after damaged gzip data at the next
- * member.
+ * on right behind the bad header for a line that begins "WARC/", after damaged gzip data at the
+ * next member.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -208,7 +208,8 @@ static enum st check_tail(struct input *in, size_t n, size_t *n_all, bool *good,
     return ST_OK;
 }
 
-/* Brings one whole record into the window; damaged ones are named and passed over. ST_END at the end. */
+/* Brings one whole record into the window; damaged ones are named and passed over. ST_END at the
+ * end. */
 static enum st next_record(struct input *in, struct header *h, size_t *n_all, struct err *err)
 {
     for (;;) {

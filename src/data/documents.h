@@ -1,9 +1,9 @@
 /*
  * data/documents.h - the documents of many inputs, one after the other.
  *
- * Inputs are files, folders and patterns (base/file.h); of a folder that a stage of ours has made only
- * its docs-*.jsonl.zst are read. A file found in a folder whose format nobody knows is passed over with
- * a warning; one that was named is an error.
+ * Inputs are files, folders and patterns (base/file.h); of a folder that a stage of ours has made
+ * only its docs-*.jsonl.zst are read. A file found in a folder whose format nobody knows is passed
+ * over with a warning; one that was named is an error.
  *
  *     struct documents *d;
  *     st = documents_open(&d, input, n_input, strict, err);
@@ -27,7 +27,8 @@ uint64_t documents_size(const struct documents *d);      /* bytes of all files; 
 uint64_t documents_place(const struct documents *d);     /* bytes of them read so far */
 uint64_t documents_n_skipped(const struct documents *d); /* damaged records so far */
 
-/* {path: digest} of the files; reads all of them. *inputs is NULL when standard input or a pipe is among them. */
+/* {path: digest} of the files; reads all of them. *inputs is NULL when standard input or a pipe is
+ * among them. */
 MUST_USE enum st documents_digests(const struct documents *d, struct js **inputs, struct err *err);
 
 #endif

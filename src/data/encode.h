@@ -1,8 +1,8 @@
 /*
  * data/encode.h - the `tokenize` stage: documents to a tokenizer, documents to token files.
  *
- * Documents are read in batches; while threads encode one, the next is read. What is written follows
- * from the inputs alone, never from the number of threads.
+ * Documents are read in batches; while threads encode one, the next is read. What is written
+ * follows from the inputs alone, never from the number of threads.
  */
 #ifndef MIXLAW_DATA_ENCODE_H
 #define MIXLAW_DATA_ENCODE_H
@@ -29,8 +29,8 @@ struct encode_counts {
     double wall_s;
 };
 
-/* Writes PREFIX.bin, .idx and .json. ST_END: they are up to date, *counts are theirs. ST_USAGE: they
- * hold other inputs or settings, or the tokenizer has no end-of-document token. */
+/* Writes PREFIX.bin, .idx and .json. ST_END: they are up to date, *counts are theirs. ST_USAGE:
+ * they hold other inputs or settings, or the tokenizer has no end-of-document token. */
 MUST_USE enum st encode_files(struct encode_counts *counts, const struct encode_conf *c,
                               char *const *input, size_t n_input, struct err *err);
 

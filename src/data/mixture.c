@@ -1,13 +1,14 @@
 /*
  * data/mixture.c - see mixture.h.
  *
- * A source's stream is endless: the documents of its pool in seeded order, then all of them again in
- * another order, and so on, without a gap. It is cut at multiples of L = seq_len, and the pieces that
- * lie within one epoch are shuffled among themselves: window w is the tokens [v L, v L + L], v the
- * place that w has in that shuffle. A piece on the border of two epochs stays where it is, so the
- * first k windows hold min(k L, pool) different tokens, exactly. Without the shuffle a manual of a
- * hundred windows is all that a hundred small steps see, and where it falls is most of what tells
- * seeds apart. (Documents shuffled, packed, then samples shuffled: as Megatron-LM's GPTDataset.)
+ * A source's stream is endless: the documents of its pool in seeded order, then all of them again
+ * in another order, and so on, without a gap. It is cut at multiples of L = seq_len, and the pieces
+ * that lie within one epoch are shuffled among themselves: window w is the tokens [v L, v L + L], v
+ * the place that w has in that shuffle. A piece on the border of two epochs stays where it is, so
+ * the first k windows hold min(k L, pool) different tokens, exactly. Without the shuffle a manual
+ * of a hundred windows is all that a hundred small steps see, and where it falls is most of what
+ * tells seeds apart. (Documents shuffled, packed, then samples shuffled: as Megatron-LM's
+ * GPTDataset.)
  *
  * A synthetic slot that is the k-th of its source takes window k. A natural slot i takes window i
  * while i is below W, the number of windows in the pool: what stands there does not depend on the
@@ -150,8 +151,9 @@ static uint64_t window_place(const struct mixture *m, struct source *s, uint64_t
     return place;
 }
 
-/* n tokens of the source's stream from position at. Each id is looked at: reading whole files beforehand would
- * take longer than a small run's first step, and say nothing about what happens to them later. */
+/* n tokens of the source's stream from position at. Each id is looked at: reading whole files
+ * beforehand would take longer than a small run's first step, and say nothing about what happens to
+ * them later. */
 static enum st stream_copy(const struct mixture *m, struct source *s, uint64_t at, size_t n,
                            uint32_t *out, struct err *err)
 {
@@ -224,8 +226,8 @@ static enum st open_source(struct source *s, const struct mixture_source *conf, 
     return ST_OK;
 }
 
-/* One vocabulary for all. Ids are checked when they are drawn; small files, and those whose manifest does not tell
- * the vocabulary, also here, so that a damaged one is refused at once. */
+/* One vocabulary for all. Ids are checked when they are drawn; small files, and those whose
+ * manifest does not tell the vocabulary, also here, so that a damaged one is refused at once. */
 static enum st agree_on_vocabulary(struct mixture *m, struct err *err)
 {
     const char *first = NULL, *first_name = NULL;

@@ -1,5 +1,6 @@
 /*
- * data/shard.h - token files: Megatron's PREFIX.bin and PREFIX.idx, with our PREFIX.json beside them.
+ * data/shard.h - token files: Megatron's PREFIX.bin and PREFIX.idx, with our PREFIX.json beside
+ * them.
  *
  * PREFIX.json is the manifest: tokenizer digest, vocabulary size, end-of-document id, documents,
  * tokens, bytes of text, provenance. Every document ends with the end-of-document token, inside its
@@ -36,7 +37,8 @@ uint64_t shard_doc_at(const struct shard *s, size_t doc);
 void shard_copy_at(const struct shard *s, uint64_t at, size_t n, uint32_t *out);
 int shard_width(const struct shard *s);       /* bytes a token in the file */
 uint32_t shard_max_id(const struct shard *s); /* reads all of .bin; 0 when empty */
-/* Of n ids that shard_copy_at gave for `at`: ST_FORMAT names the first that is not below vocab_size, and its byte. */
+/* Of n ids that shard_copy_at gave for `at`: ST_FORMAT names the first that is not below
+ * vocab_size, and its byte. */
 MUST_USE enum st shard_check_copied(const struct shard *s, uint64_t at, const uint32_t *id,
                                     size_t n, uint32_t vocab_size, struct err *err);
 /* The same of all of .bin, which it reads. */
@@ -51,8 +53,8 @@ void shard_writer_eod(struct shard_writer *w, int64_t eod); /* for the manifest;
 /* One document, its end-of-document token included; n_bytes of text. ST_FORMAT: an id too large. */
 MUST_USE enum st shard_write(struct shard_writer *w, const uint32_t *tok, size_t n_tok,
                              size_t n_bytes, struct err *err);
-/* Writes .idx and the manifest (takes extra: more members for it, may be NULL), then all three appear,
- * the manifest last. */
+/* Writes .idx and the manifest (takes extra: more members for it, may be NULL), then all three
+ * appear, the manifest last. */
 MUST_USE enum st shard_writer_commit(struct shard_writer *w, struct js *extra, struct err *err);
 void shard_writer_close(struct shard_writer *w); /* NULL is fine */
 

@@ -2,7 +2,8 @@
  * data/shard_writer.c - see shard.h: the writer.
  *
  * .bin grows beside its place while documents come in; their lengths wait in memory (4 bytes each).
- * Commit takes an older manifest away first and writes the new one last: what has a manifest is whole.
+ * Commit takes an older manifest away first and writes the new one last: what has a manifest is
+ * whole.
  */
 #include "data/shard.h"
 

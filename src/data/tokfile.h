@@ -3,8 +3,8 @@
  *
  *   megatron    PREFIX.bin and PREFIX.idx, see shard.h
  *   llmc        FILE.bin: 256 int32 of header (20240520 version 1: uint16, or 20240801 version 7:
- *               uint32; then the number of tokens), ids; the end-of-document id begins each document
- *   datatrove   FILE.ds: ids; FILE.ds.index: uint64 tokens up to the end of each document;
+ *               uint32; then the number of tokens), ids; documents begin with the end-of-document
+ * id datatrove   FILE.ds: ids; FILE.ds.index: uint64 tokens up to the end of each document;
  *               FILE.ds.metadata: "tokenizer|width", tokens, tokens for people (nanotron's format)
  *
  * The format is recognised by content: an .idx beside it, the header's magic number, an index.
@@ -24,8 +24,8 @@
 
 struct tokfile;
 
-/* eod: the end-of-document id, -1: the manifest's, else for llmc the one of its magic number (GPT-2's
- * 50256, Llama 3's 128000), else unknown. Checks everything but the ids. */
+/* eod: the end-of-document id, -1: the manifest's, else for llmc the one of its magic number
+ * (GPT-2's 50256, Llama 3's 128000), else unknown. Checks everything but the ids. */
 MUST_USE enum st tokfile_open(struct tokfile **out, const char *path, int64_t eod, struct err *err);
 void tokfile_close(struct tokfile *f); /* NULL is fine */
 
@@ -51,8 +51,8 @@ MUST_USE enum st tokfile_verify(const struct tokfile *f, struct err *err);
 struct tok;
 void tokfile_line(const struct tokfile *f, size_t doc, const struct tok *tok, struct strbuf *out);
 
-/* Writes PREFIX.* in another format ("megatron", "llmc", "datatrove"; others: ST_UNSUPPORTED) with a
- * manifest. Documents are closed by the end-of-document token where it is known. */
+/* Writes PREFIX.* in another format ("megatron", "llmc", "datatrove"; others: ST_UNSUPPORTED) with
+ * a manifest. Documents are closed by the end-of-document token where it is known. */
 MUST_USE enum st tokfile_convert(const struct tokfile *f, const char *format, const char *prefix,
                                  struct err *err);
 

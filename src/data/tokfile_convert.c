@@ -242,8 +242,8 @@ static enum st to_datatrove(const struct tokfile *f, const char *prefix, struct 
     return st;
 }
 
-/* Files of another format with this prefix keep their manifest; an older one of this format goes before
- * its files do, so that what has a manifest is whole. */
+/* Files of another format with this prefix keep their manifest; an older one of this format goes
+ * before its files do, so that what has a manifest is whole. */
 static enum st check_place(const char *format, const char *prefix, struct err *err)
 {
     char *json = xasprintf("%s.json", prefix);

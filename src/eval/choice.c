@@ -37,7 +37,8 @@ static void replace_all(struct strbuf *b, const char *from, const char *to)
     *b = out;
 }
 
-/* Removes [...] with nothing but other characters than line ends and ] inside, as the pattern \[.*?\] does. */
+/* Removes [...] with nothing but other characters than line ends and ] inside, as the pattern
+ * \[.*?\] does. */
 static void drop_brackets(struct strbuf *b)
 {
     struct strbuf out = { 0 };
@@ -301,7 +302,8 @@ enum st choice_read(struct questions *all, const char *path, bool strict, struct
 
 /* ---- Scoring. ---- */
 
-/* One choice as tokens: prompt, a space and the choice; spaces that end the prompt go over to the choice. */
+/* One choice as tokens: prompt, a space and the choice; spaces that end the prompt go over to the
+ * choice. */
 struct encoded {
     uint32_t *tok;
     float *logp;

@@ -1,5 +1,6 @@
 /*
- * eval/choice.h - multiple-choice questions, answered by the likelihood a model gives to each choice.
+ * eval/choice.h - multiple-choice questions, answered by the likelihood a model gives to each
+ * choice.
  *
  * Files are JSONL as the data sets are handed out; what a line is, its keys say:
  *
@@ -7,10 +8,10 @@
  *   ARC        question choices{text,label} answerKey      "Question: ...\nAnswer:" + choice
  *   PIQA       goal sol1 sol2 label                        "Question: ...\nAnswer:" + solution
  *
- * Prompts, clean-up, tokens and scores are lm-evaluation-harness's without examples: a choice's score is the sum of
- * its tokens' log-probabilities after the prompt and a space; `acc` takes the choice of highest score, `acc_norm`
- * the highest score per character. Where prompt and choice together exceed the model's limit, the prompt's
- * beginning is cut off.
+ * Prompts, clean-up, tokens and scores are lm-evaluation-harness's without examples: a choice's
+ * score is the sum of its tokens' log-probabilities after the prompt and a space; `acc` takes the
+ * choice of highest score, `acc_norm` the highest score per character. Where prompt and choice
+ * together exceed the model's limit, the prompt's beginning is cut off.
  *
  *     st = choice_read(&q, "hellaswag_val.jsonl", strict, err);
  *     st = choice_score(&q, gen, &score, err);
@@ -43,8 +44,9 @@ struct questions {
     uint64_t n_skipped; /* lines that are no question of this kind */
 };
 
-/* Lines that cannot be read are skipped, counted and named; with strict they are ST_FORMAT. ST_FORMAT also for a file
- * without a question. A choice that is empty once cleaned up cannot be scored: its line cannot be read. */
+/* Lines that cannot be read are skipped, counted and named; with strict they are ST_FORMAT.
+ * ST_FORMAT also for a file without a question. A choice that is empty once cleaned up cannot be
+ * scored: its line cannot be read. */
 MUST_USE enum st choice_read(struct questions *q, const char *path, bool strict, struct err *err);
 void choice_release(struct questions *q);
 

@@ -6,7 +6,8 @@
  * visit (one long document must not stand for its domain), until the limit is reached or all is
  * used. The pieces are packed back to back behind end-of-document tokens and cut into windows of
  * seq_len + 1 tokens, each beginning with the last token of the one before, so that every token of
- * text is scored once. The last window is padded; padding and end-of-document tokens are not scored.
+ * text is scored once. The last window is padded; padding and end-of-document tokens are not
+ * scored.
  *
  *     st = eval_domain_shard(&d, "books", "tokens/domain-books", tok, 256, 60000, err);
  *     ...
@@ -36,14 +37,16 @@ struct eval_domain {
 };
 void eval_domain_release(struct eval_domain *d);
 
-/* From token files. max_bytes 0: all of it. ST_USAGE: encoded with another tokenizer. ST_UNSUPPORTED: the tokenizer
- * normalizes, so that its tokens' bytes are not the text's. ST_FORMAT: no text in it, or damaged. Without a manifest
- * the tokenizer cannot be checked, which is said once. */
+/* From token files. max_bytes 0: all of it. ST_USAGE: encoded with another tokenizer.
+ * ST_UNSUPPORTED: the tokenizer normalizes, so that its tokens' bytes are not the text's.
+ * ST_FORMAT: no text in it, or damaged. Without a manifest the tokenizer cannot be checked, which
+ * is said once. */
 MUST_USE enum st eval_domain_shard(struct eval_domain *d, const char *name, const char *prefix,
                                    const struct tok *tok, int seq_len, uint64_t max_bytes,
                                    struct err *err);
 
-/* From texts: add documents, then finish. Equal documents give the windows that token files give. */
+/* From texts: add documents, then finish. Equal documents give the windows that token files give.
+ */
 struct eval_texts;
 struct eval_texts *eval_texts_new(const struct tok *tok);
 /* False when EVAL_MAX_TEXT bytes were reached and this document is left out. */
@@ -54,8 +57,9 @@ MUST_USE enum st eval_texts_domain(const struct eval_texts *t, struct eval_domai
                                    struct err *err);
 void eval_texts_free(struct eval_texts *t); /* NULL is fine */
 
-/* Cuts the same text anew, into windows of the same length that begin every `stride` tokens, 1 <= stride <= seq_len: a
- * window after the first scores its last `stride` tokens only, so each has at least seq_len - stride before it. */
+/* Cuts the same text anew, into windows of the same length that begin every `stride` tokens, 1 <=
+ * stride <= seq_len: a window after the first scores its last `stride` tokens only, so each has at
+ * least seq_len - stride before it. */
 void eval_domain_stride(struct eval_domain *d, int stride);
 
 /* ST_USAGE unless the token files' manifest names this tokenizer. */

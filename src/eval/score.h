@@ -22,7 +22,8 @@ MUST_USE enum st eval_score_domain(struct model *m, const struct eval_domain *d,
                                    struct err *err);
 MUST_USE enum st eval_score(struct model *m, const struct eval_domain *d, size_t n, struct bpb *out,
                             struct err *err);
-/* The same by the generator's engine, which reads GGUF files: only windows' scored parts go through the head. */
+/* The same by the generator's engine, which reads GGUF files: only windows' scored parts go through
+ * the head. */
 MUST_USE enum st eval_score_domain_gen(struct gen *g, const struct eval_domain *d, struct bpb *out,
                                        struct err *err);
 struct eval_mean eval_mean(const struct bpb *score, size_t n);

@@ -1,16 +1,19 @@
 /*
- * eval/unigram.h - which tokens a training set lacks that held-out text needs, by their frequencies.
+ * eval/unigram.h - which tokens a training set lacks that held-out text needs, by their
+ * frequencies.
  *
- * With counts c of a training set R and of a domain V over a vocabulary of W tokens (end-of-document
- * tokens stand for no text and are not counted):
+ * With counts c of a training set R and of a domain V over a vocabulary of W tokens
+ * (end-of-document tokens stand for no text and are not counted):
+ *
  *     p_R(w) = (c_R(w) + eps) / (|R| + eps W)         p_V(w) = c_V(w) / |V|
  *     kl                sum p_V ln(p_V / p_R), nats          cross_entropy   - sum p_V ln p_R
  *     kl_reverse        sum p_R ln(p_R / p_V), p_V smoothed alike
  *     js                Jensen-Shannon divergence of p_V and p_R
  *     coverage at m     share of V's tokens that R has at least m times; the same over V's types
  *     blind spots       tokens with p_V >= tau and p_R <= p_V / kappa
- * A mixture at share s has p = s p_synth + (1 - s) p_natural, and for coverage the counts expected in
- * the largest sample of that share in which no token is drawn twice.
+ *
+ * A mixture at share s has p = s p_synth + (1 - s) p_natural, and for coverage the counts expected
+ * in the largest sample of that share in which no token is drawn twice.
  *
  *     struct unigram v = unigram_new("books", vocab_size);
  *     unigram_add(&v, ids, n, eod);
@@ -75,7 +78,8 @@ struct unigram_score {
 void unigram_compare(struct unigram_score *out, const struct unigram *r, const struct unigram *v,
                      const struct unigram_conf *c);
 
-/* The tokens that add most to kl (over false: R has too few of them) or to kl_reverse (over true). */
+/* The tokens that add most to kl (over false: R has too few of them) or to kl_reverse (over true).
+ */
 struct unigram_token {
     uint32_t id;
     double p_domain, p_source, nats; /* nats: what it adds */

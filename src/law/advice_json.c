@@ -101,8 +101,9 @@ static struct js *equal_json(const struct advice *a)
     return list;
 }
 
-/* Without a curve the best share is only bracketed: by the measured shares next to those that cannot
- * be told apart from the best. A bracket from the first to the last of them says nothing: NAN. */
+/* Without a curve the best share is only bracketed: by the measured shares next to those that
+ * cannot be told apart from the best. A bracket from the first to the last of them says nothing:
+ * NAN. */
 static void bracket(struct advice *a, const char *kind, double measured, double *lo, double *hi)
 {
     struct share_point p[SHARE_MAX_POINTS];

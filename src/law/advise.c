@@ -51,7 +51,8 @@ static enum st unmeasured(const struct runs *r, double n, double d, struct err *
     return st;
 }
 
-/* A size asked for is a measured one, counted with or without embeddings, up to the rounding of shapes. */
+/* A size asked for is a measured one, counted with or without embeddings, up to the rounding of
+ * shapes. */
 static bool is_size(const struct runs_run *run, double asked)
 {
     static const double shape_slack = 0.05;
@@ -181,8 +182,9 @@ double advice_smallest_effect(const struct advice *a)
 
 enum { MAX_RUNS_NEEDED = 1000000000 };
 
-/* Runs of each arm, those there are included, that would settle the most promising comparison that is
- * open: the least n whose detectable difference is the one seen (or the threshold, if that is more). */
+/* Runs of each arm, those there are included, that would settle the most promising comparison that
+ * is open: the least n whose detectable difference is the one seen (or the threshold, if that is
+ * more). */
 static double runs_needed(const struct advice *a)
 {
     double df, sd = noise_sd(a, &df), gap = NAN, most = 0;
@@ -209,8 +211,8 @@ static double runs_needed(const struct advice *a)
     return n;
 }
 
-/* Can a gain of at least the threshold be ruled out for every arm that is not worse? The bounds hold
- * together (Bonferroni). Without any noise nothing can. */
+/* Can a gain of at least the threshold be ruled out for every arm that is not worse? The bounds
+ * hold together (Bonferroni). Without any noise nothing can. */
 static bool none_worth_having(const struct advice *a)
 {
     for (size_t k = 0; k < a->n_choice; k++) {
@@ -274,9 +276,9 @@ static void decide(struct advice *a, struct answer *w)
     }
 }
 
-/* The source pages themselves, unrewritten and cut alike. When they are better than natural text too, and the
- * arm advised is not shown to be better than they, choice and cutting of the pages explain the gain: on
- * that evidence nobody should pay for rewriting. */
+/* The source pages themselves, unrewritten and cut alike. When they are better than natural text
+ * too, and the arm advised is not shown to be better than they, choice and cutting of the pages
+ * explain the gain: on that evidence nobody should pay for rewriting. */
 static void compare_with_copy(struct advice *a, struct answer *w)
 {
     for (int i = 0; i < a->runs.n_arm && strcmp(w->verdict, "use") == 0; i++) {

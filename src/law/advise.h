@@ -7,12 +7,14 @@
  * kind natural must come out "cannot tell", kind `copy` is reported beside; none is ever advised.
  *
  * Result keys: kind share share_lo share_hi equal_set[] loss loss_lo loss_hi tokens_saved
- * breakeven_tokens verdict runs_needed reasons[] controls[] choices[] smallest_effect level threshold
- * kinds[] noise{} point{}
+ * breakeven_tokens verdict runs_needed reasons[] controls[] choices[] smallest_effect level
+ * threshold kinds[] noise{} point{}
+ *
  *     verdict   "use KIND at SHARE" | "use none" | "cannot tell" | "insufficient"; "use none" says
  *               that a gain of the threshold or more is ruled out, for every kind and share
- *     choices[] kind share n_seed loss loss_lo loss_hi diff diff_lo diff_hi p p_holm verdict penalty
- *               penalty_lo penalty_hi; verdict better | worse | cannot tell, against natural
+ *     choices[] kind share n_seed loss loss_lo loss_hi diff diff_lo diff_hi p p_holm verdict
+ *               penalty penalty_lo penalty_hi; verdict better | worse | cannot tell, against
+ * natural
  */
 #ifndef MIXLAW_LAW_ADVISE_H
 #define MIXLAW_LAW_ADVISE_H

@@ -274,9 +274,9 @@ static void add_parts(struct spread *s, const struct flat *c, size_t n, int n_ar
 
 /*
  * Arms with the same seeds share the seed's part of the loss, so their spreads within arms are not
- * independent: with A arms and S seeds the pooled variance V is MS_seed/A + MS_rest (A-1)/A, and its
- * degrees of freedom follow by Satterthwaite, between S - 1 (all of the noise is the seed's) and
- * A (S - 1) (none is).
+ * independent: with A arms and S seeds the pooled variance V is MS_seed/A + MS_rest (A-1)/A, and
+ * its degrees of freedom follow by Satterthwaite, between S - 1 (all of the noise is the seed's)
+ * and A (S - 1) (none is).
  */
 static double effective_df(const struct spread *s)
 {

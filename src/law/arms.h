@@ -45,8 +45,8 @@ struct runs {
 MUST_USE enum st runs_load(struct runs *r, const struct table *t, struct err *err);
 void runs_release(struct runs *r);
 
-/* The same size, budget or share, up to the rounding of budgets to whole batches and of shares as got
- * to whole windows. */
+/* The same size, budget or share, up to the rounding of budgets to whole batches and of shares as
+ * got to whole windows. */
 bool same_size(double a, double b);
 bool same_budget(double a, double b);
 bool same_share(double a, double b);

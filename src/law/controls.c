@@ -1,4 +1,5 @@
-/* law/controls.c - what makes a comparison doubtful: controls, too small a study, other differences. */
+/* law/controls.c - what makes a comparison doubtful: controls, too small a study, other
+ * differences. */
 #include "law/advice.h"
 
 #include <math.h>

@@ -40,8 +40,8 @@ struct fit_conf {
     uint64_t seed;   /* of the bootstrap */
     bool no_profile; /* leave the profile of E out */
 
-    /* When set, the bootstrap does not draw rows but noise about the fitted losses: s.d. of one row in
-     * nats, known from df degrees of freedom. For rows too few to be drawn again. */
+    /* When set, the bootstrap does not draw rows but noise about the fitted losses: s.d. of one row
+     * in nats, known from df degrees of freedom. For rows too few to be drawn again. */
     double noise_sd, noise_df;
 };
 struct fit_conf fit_conf_default(void);
@@ -60,7 +60,8 @@ struct fit {
     double mrae, bias;           /* mean |pred/obs - 1| and mean pred/obs - 1, in percent */
     double rmse_log;
 
-    /* Identifiability, from the Gauss-Newton matrix at the optimum in logarithms of the parameters. */
+    /* Identifiability, from the Gauss-Newton matrix at the optimum in logarithms of the parameters.
+     */
     double corr[LAW_PARAM_MAX][LAW_PARAM_MAX];
     double condition;
     unsigned unbounded; /* bit k: the interval of param k touches a limit or spans > 10^6 */
@@ -71,8 +72,8 @@ struct fit {
     double *boot; /* [n_boot][law->n_param], natural parameters; owned */
 };
 
-/* ST_USAGE: fewer rows than parameters, one size or one budget only, values not positive, losses that
- * fall faster than any power. */
+/* ST_USAGE: fewer rows than parameters, one size or one budget only, values not positive, losses
+ * that fall faster than any power. */
 MUST_USE enum st fit_law(struct fit *out, const struct law *law, const struct fit_data *data,
                          const struct fit_conf *conf, struct err *err);
 void fit_release(struct fit *f);

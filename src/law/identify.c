@@ -41,7 +41,8 @@ static void natural_gram(const struct problem *p, const struct law_scale *scale,
     }
 }
 
-/* Eigenvalues w and vectors v (columns) of symmetric a, by cyclic Jacobi rotations; a is used up. */
+/* Eigenvalues w and vectors v (columns) of symmetric a, by cyclic Jacobi rotations; a is used up.
+ */
 static void eigen(double *a, int m, double *w, double *v)
 {
     for (int i = 0; i < m * m; i++)
@@ -78,7 +79,8 @@ static void eigen(double *a, int m, double *w, double *v)
         w[i] = a[i * m + i];
 }
 
-/* The scaled Gram matrix (unit diagonal) has condition `condition`; its inverse gives correlations. */
+/* The scaled Gram matrix (unit diagonal) has condition `condition`; its inverse gives correlations.
+ */
 static void correlate(struct fit *f, const double *gram)
 {
     int m = f->law->n_param;
@@ -166,7 +168,8 @@ void identify(struct fit *f, struct problem *p, const struct law_scale *scale, c
         }
         f->unbounded |= (unsigned)loose << k;
     }
-    /* When losing E altogether costs little (a likelihood ratio below 3.84), E has no lower bound. */
+    /* When losing E altogether costs little (a likelihood ratio below 3.84), E has no lower bound.
+     */
     double free_rows = fmax(1, (double)p->p.n - f->law->n_param);
     if (f->n_profile > 0 && f->profile_objective[0] < f->objective * (1 + 3.84 / free_rows))
         f->unbounded |= 1u << law_index(f->law, LAW_E);

@@ -1,4 +1,5 @@
-/* law/judge.c - how a fit stands to its rows and beyond them: input, residuals, hold-out, derived numbers. */
+/* law/judge.c - how a fit stands to its rows and beyond them: input, residuals, hold-out, derived
+ * numbers. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,7 +193,8 @@ static double repeat_noise(const struct fit_data *d)
     return df > 0 ? sqrt(fmax(squares, 0) / df) : NAN;
 }
 
-/* How much the prediction at the largest N and D moves without the row of least or most N D, percent. */
+/* How much the prediction at the largest N and D moves without the row of least or most N D,
+ * percent. */
 static struct js *influence_json(const struct fit_data *d, const struct fit *f,
                                  const struct fit_conf *conf, double n, double tok)
 {
@@ -271,8 +273,8 @@ static void put_interval(struct js *o, const char *key, double value, double *dr
     js_put(o, key, p);
 }
 
-/* The loss at the largest N and D with its prediction interval (bootstrap and residual noise), and for
- * laws of both the exponent of the best N in compute, beta / (alpha + beta). */
+/* The loss at the largest N and D with its prediction interval (bootstrap and residual noise), and
+ * for laws of both the exponent of the best N in compute, beta / (alpha + beta). */
 struct js *judge_derived(const struct rows *r, const struct fit *f, const struct fit_conf *conf)
 {
     struct js *o = js_object();

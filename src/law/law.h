@@ -62,8 +62,8 @@ void law_natural(const struct law *law, double *param, const double *theta,
 void law_internal(const struct law *law, double *theta, const double *param,
                   const struct law_scale *s);
 
-/* Do so many sizes and budgets determine the law's predictions at others? A sum of a term in N and a
- * term in D has n_size + n_budget - 1 independent values, and three of one kind fix floor, factor
+/* Do so many sizes and budgets determine the law's predictions at others? A sum of a term in N and
+ * a term in D has n_size + n_budget - 1 independent values, and three of one kind fix floor, factor
  * and exponent. */
 bool law_is_determined(const struct law *law, size_t n_size, size_t n_budget);
 

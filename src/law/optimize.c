@@ -36,7 +36,8 @@ struct search {
     double x[OPTIMIZE_MAX], grad[OPTIMIZE_MAX], value;
 };
 
-/* A point along d that meets the weak Wolfe conditions; 0 when only a decrease was found, -1 none. */
+/* A point along d that meets the weak Wolfe conditions; 0 when only a decrease was found, -1 none.
+ */
 static int line_search(optimize_fn *fn, void *job, const double *x, double value, double slope,
                        const double *d, int n, struct search *to, int *n_call)
 {

@@ -2,8 +2,9 @@
  * law/optimize.h - dense BFGS for a few dozen parameters, with a Wolfe line search by bisection.
  *
  * The line search accepts functions with kinks (Huber's objective nearly has them) and takes NaN
- * for plus infinity. Stops after three steps below `tolerance` relative, or when the quadratic model
- * promises a hundredth of that; 1e-13 reaches the last digits of an objective of size 1 or more.
+ * for plus infinity. Stops after three steps below `tolerance` relative, or when the quadratic
+ * model promises a hundredth of that; 1e-13 reaches the last digits of an objective of size 1 or
+ * more.
  *
  * Source: Lewis and Overton 2013, Nonsmooth optimization via quasi-Newton methods, algorithm 2.6.
  */

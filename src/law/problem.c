@@ -267,8 +267,8 @@ int problem_starts(struct problem *p, double (*theta)[LAW_PARAM_MAX], int n_max)
             c[n].value = grid_point(p, &g, i, law->tied ? i : j, c[n].theta);
         }
     qsort(c, (size_t)n, sizeof *c, by_value);
-    if (n >
-        N_RANKED) /* the rest cannot be told by squares alone: outliers count less in the objective */
+    if (n > N_RANKED) /* the rest cannot be told by squares alone: outliers count less in the
+                         objective */
         n = N_RANKED;
     for (int i = 0; i < n; i++)
         c[i].value = problem_value(p, c[i].theta, grad);

@@ -9,7 +9,8 @@
 
 /* --- columns --- */
 
-/* The column that --map gives to the role, or the first usual name that is there. Owned by the caller. */
+/* The column that --map gives to the role, or the first usual name that is there. Owned by the
+ * caller. */
 static char *column_name(const struct table *t, const char *map, const char *role,
                          const char *const *usual)
 {

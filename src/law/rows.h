@@ -1,9 +1,9 @@
 /*
  * law/rows.h - the rows and columns of a table that a fit uses. For summary.c.
  *
- * Rows that pass --where, did not diverge and have every number. What is resampled together: the runs of
- * a column, by default run_id where it repeats; budgets of one trunk (run_id TRUNK/TOKENS) are not
- * independent and count as one run.
+ * Rows that pass --where, did not diverge and have every number. What is resampled together: the
+ * runs of a column, by default run_id where it repeats; budgets of one trunk (run_id TRUNK/TOKENS)
+ * are not independent and count as one run.
  */
 #ifndef MIXLAW_LAW_ROWS_H
 #define MIXLAW_LAW_ROWS_H
@@ -26,8 +26,9 @@ struct rows {
     double share;
 };
 
-/* Columns by --map or usual names, groups by --group, rows by --where and --hold-out, any of them NULL.
- * ST_USAGE, ST_FORMAT: names the column, the line, or that no row is left. Release in every case. */
+/* Columns by --map or usual names, groups by --group, rows by --where and --hold-out, any of them
+ * NULL. ST_USAGE, ST_FORMAT: names the column, the line, or that no row is left. Release in every
+ * case. */
 MUST_USE enum st rows_take(struct rows *r, const struct table *t, const char *map,
                            const char *group, const char *where, const char *hold_out,
                            struct err *err);

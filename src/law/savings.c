@@ -1,4 +1,5 @@
-/* law/savings.c - what the same loss would have cost without synthetic text, and when making it pays. */
+/* law/savings.c - what the same loss would have cost without synthetic text, and when making it
+ * pays. */
 #include "law/advice.h"
 
 #include <math.h>
@@ -24,7 +25,8 @@ void advice_fit_natural(struct advice *a)
     conf.level = a->level;
     conf.seed = a->conf->seed;
     conf.no_profile = true;
-    /* A few seeds of one size are too few to be drawn again: the noise of all arms is drawn instead. */
+    /* A few seeds of one size are too few to be drawn again: the noise of all arms is drawn
+     * instead. */
     conf.noise_sd = a->point.noise.sd_seed;
     conf.noise_df = a->point.noise.df_seed;
     for (size_t i = 0; i < r->n; i++) {
@@ -61,7 +63,8 @@ double advice_natural_tokens(const struct advice *a, double loss, size_t n_run, 
     *why = a->no_law;
     if (!a->has_law)
         return NAN;
-    /* Arms share their seeds, so what is known best is the difference to natural's measured mean. */
+    /* Arms share their seeds, so what is known best is the difference to natural's measured mean.
+     */
     double gap = loss - a->point.arm[a->runs.natural].mean;
     v = law_tokens_for(f->law, f->param, a->point.n,
                        law_predict(f->law, f->param, a->point.n, a->point.d) + gap);

@@ -9,7 +9,8 @@
 #include "base/rng.h"
 #include "law/stats.h"
 
-/* A parabola whose least loss is so many s.d. above one that was measured does not describe the losses. */
+/* A parabola whose least loss is so many s.d. above one that was measured does not describe the
+ * losses. */
 static const double MAX_ABOVE = 3;
 
 /* Least squares of c0 + c1 x + c2 x^2 with weights n, x from `origin`. False when singular. */
@@ -47,8 +48,8 @@ static size_t lowest(const struct share_point *p, size_t n)
     return best;
 }
 
-/* Lowest point, two neighbours to each side, vertex of their parabola. Returns the s.d. of one run that
- * would explain how far the points lie from it; 0 without a parabola. */
+/* Lowest point, two neighbours to each side, vertex of their parabola. Returns the s.d. of one run
+ * that would explain how far the points lie from it; 0 without a parabola. */
 static double find(const struct share_point *p, size_t n, double *share, double *loss)
 {
     size_t best = lowest(p, n);

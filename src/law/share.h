@@ -3,9 +3,10 @@
  *
  * With at least four shares a parabola through the points around the lowest one gives the vertex,
  * kept inside those points; the bottom is flat, so the interval matters more than the vertex. It
- * comes from redrawing every point with the seed noise (itself redrawn from its degrees of freedom),
- * or with what the parabola misses the points by if that is more, and repeating the whole choice.
- * With fewer shares, or where the parabola lies above the best of them: the lowest measured point.
+ * comes from redrawing every point with the seed noise (itself redrawn from its degrees of
+ * freedom), or with what the parabola misses the points by if that is more, and repeating the whole
+ * choice. With fewer shares, or where the parabola lies above the best of them: the lowest measured
+ * point.
  */
 #ifndef MIXLAW_LAW_SHARE_H
 #define MIXLAW_LAW_SHARE_H

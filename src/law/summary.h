@@ -5,8 +5,9 @@
  *     law formula kind share params{name:{value,lo,hi}} objective n_rows n_starts n_starts_agree
  *     mrae bias rmse_log hold_out{mrae,bias,n} leave_one_size_out{mrae,bias,n}
  *     identifiability{correlation,condition,profile_e,unbounded} residuals{worst,trends,noise_log,
- *     rmse_per_noise,influence_percent} derived{N,D,loss,best_N_exponent} method{..} input{..} rows{..}
- *     with_embeddings{..} warnings[]
+ *     rmse_per_noise,influence_percent} derived{N,D,loss,best_N_exponent} method{..} input{..}
+ *     rows{..} with_embeddings{..} warnings[]
+ *
  * `rows` says what was used, left out and why, and which column was N, D, loss.
  */
 #ifndef MIXLAW_LAW_SUMMARY_H

@@ -44,8 +44,8 @@ void table_release(struct table *t);
 const struct table_col *table_find(const struct table *t, const char *name); /* or NULL */
 const double *table_num(const struct table *t, const char *name);            /* or NULL */
 
-/* As table_num, but says what is wrong: ST_USAGE no such column (and which there are), ST_FORMAT line
- * and text of the cell that is no number. */
+/* As table_num, but says what is wrong: ST_USAGE no such column (and which there are), ST_FORMAT
+ * line and text of the cell that is no number. */
 MUST_USE enum st table_need(const struct table *t, const char *name, const double **num,
                             struct err *err);
 char *const *table_text(const struct table *t, const char *name); /* or NULL */

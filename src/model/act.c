@@ -1,4 +1,5 @@
-/* model/act.c - the buffers of a pass: which there are, how large, and what training takes in all. See model/state.h. */
+/* model/act.c - the buffers of a pass: which there are, how large, and what training takes in all.
+ * See model/state.h. */
 #include "model/state.h"
 
 #include <math.h>

@@ -9,8 +9,8 @@
 
 static const char START[] = "<|im_start|>", END[] = "<|im_end|>";
 
-/* The default system message: a literal "<|im_start|>system\nTEXT<|im_end|>" in one string of the template.
- * Line ends may be real ones or written \n. */
+/* The default system message: a literal "<|im_start|>system\nTEXT<|im_end|>" in one string of the
+ * template. Line ends may be real ones or written \n. */
 static char *default_system(const char *template)
 {
     static const char head[] = "<|im_start|>system";

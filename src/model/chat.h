@@ -3,11 +3,13 @@
  *
  * The only template known is ChatML, recognised in the template text that a model brings along:
  *
- *     <|im_start|>system\nSYSTEM<|im_end|>\n<|im_start|>user\nUSER<|im_end|>\n<|im_start|>assistant\nPREFILL
+ *     <|im_start|>system\nSYSTEM<|im_end|>\n
+ *     <|im_start|>user\nUSER<|im_end|>\n
+ *     <|im_start|>assistant\nPREFILL
  *
- * Without a system message the template's own default stands there (SmolLM2, Qwen have one), or nothing.
- * The marks are special tokens; the same characters inside a message are ordinary text, so that a
- * document cannot end its turn.
+ * Without a system message the template's own default stands there (SmolLM2, Qwen have one), or
+ * nothing. The marks are special tokens; the same characters inside a message are ordinary text, so
+ * that a document cannot end its turn.
  */
 #ifndef MIXLAW_MODEL_CHAT_H
 #define MIXLAW_MODEL_CHAT_H
@@ -27,7 +29,8 @@ struct chat {
 void chat_init(struct chat *c, const char *template, const struct tok *t);
 void chat_release(struct chat *c);
 
-/* Appends the turn's tokens to *tok (owned by the caller, reallocated). ST_UNSUPPORTED: c->problem. */
+/* Appends the turn's tokens to *tok (owned by the caller, reallocated). ST_UNSUPPORTED: c->problem.
+ */
 MUST_USE enum st chat_tokens(const struct chat *c, const struct tok *t, const char *system,
                              const char *user, const char *prefill, uint32_t **tok, int *n_tok,
                              struct err *err);

@@ -1,9 +1,10 @@
 /*
  * model/checkpoint.c - Hugging Face folders out and in, and the state file for exact resume.
  *
- * The state file: 8 bytes "MXLSTATE", then little-endian words of 8 bytes: version, number of parameters,
- * optimizer step, digest of the configuration (2); then parameters, first and second moments as floats, in
- * version 2 also the average of the parameters; then the digest (2 words) of all before it.
+ * The state file: 8 bytes "MXLSTATE", then little-endian words of 8 bytes: version, number of
+ * parameters, optimizer step, digest of the configuration (2); then parameters, first and second
+ * moments as floats, in version 2 also the average of the parameters; then the digest (2 words) of
+ * all before it.
  */
 #include <assert.h>
 #include <stdlib.h>

@@ -1,7 +1,9 @@
 /*
- * model/codes.h - rows of weights as small integers: weight = code * scale + min, by blocks of 32 inputs.
+ * model/codes.h - rows of weights as small integers: weight = code * scale + min, by blocks of 32
+ * inputs.
  *
- * Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 are taken as they lie in the GGUF file, without loss. Other types have no codes.
+ * Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 are taken as they lie in the GGUF file, without loss. Other types
+ * have no codes.
  *
  * Threads: no state.
  */

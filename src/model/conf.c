@@ -56,7 +56,8 @@ enum st model_conf_check(const struct model_conf *c, struct err *err)
     return ST_OK;
 }
 
-/* In single precision, as Hugging Face does: the last digits of the angles decide at far positions. */
+/* In single precision, as Hugging Face does: the last digits of the angles decide at far positions.
+ */
 void model_rope_freq(const struct model_conf *c, float *freq)
 {
     const float pi = 3.14159265358979323846f;
@@ -109,9 +110,10 @@ static void shape_for(struct model_conf *c, int d, uint64_t n_param)
     c->n_layer = c->n_layer < 1 ? 1 : c->n_layer;
 }
 
-/* How far a shape is from the wished size and from usual proportions (width about 50 times the depth);
- * widths that are no multiple of 128 make products a little slower. One layer alone cannot look up what
- * followed an earlier token, which needs two: in a ladder it lies off everybody else's curve. */
+/* How far a shape is from the wished size and from usual proportions (width about 50 times the
+ * depth); widths that are no multiple of 128 make products a little slower. One layer alone cannot
+ * look up what followed an earlier token, which needs two: in a ladder it lies off everybody else's
+ * curve. */
 static double misfit(const struct model_conf *c, uint64_t n_param)
 {
     double size = fabs(log((double)model_n_param_nonemb(c) / (double)n_param));
@@ -203,7 +205,8 @@ struct js *model_conf_json(const struct model_conf *c)
         js_put_bool(o, "use_sliding_window", c->window != 0);
         js_put_whole(o, "max_window_layers", c->window ? 0 : c->n_layer);
     }
-    if (c->document_mask) /* ours: how packed windows were trained; transformers keeps but ignores it */
+    if (c->document_mask) /* ours: how packed windows were trained; transformers keeps but ignores
+                             it */
         js_put_whole(o, "document_end_mask", c->document_end);
     js_put_text(o, "torch_dtype", "float32");
     return o;
@@ -259,7 +262,8 @@ static enum st refuse_variants(const struct js *o, const char *path, const struc
     return ST_OK;
 }
 
-/* Rotary settings stand in rope_parameters (transformers 5), or in rope_scaling and rope_theta (4). */
+/* Rotary settings stand in rope_parameters (transformers 5), or in rope_scaling and rope_theta (4).
+ */
 static enum st parse_rope(struct model_conf *c, const struct js *o, const char *path,
                           struct err *err)
 {
@@ -299,7 +303,8 @@ static enum st parse_rope(struct model_conf *c, const struct js *o, const char *
     return ST_OK;
 }
 
-/* The layers' kinds are one of two everywhere, or not ours. 1: windows, 0: none, -1: it does not say. */
+/* The layers' kinds are one of two everywhere, or not ours. 1: windows, 0: none, -1: it does not
+ * say. */
 static enum st parse_layer_types(const struct js *o, const char *path, int *sliding,
                                  struct err *err)
 {

@@ -74,7 +74,8 @@ static bool is_tokenizer_key(const char *key)
     return str_starts(key, "tokenizer.");
 }
 
-/* The tokenizer.json that the tokenizer was read from; NULL: from something else. The caller frees it. */
+/* The tokenizer.json that the tokenizer was read from; NULL: from something else. The caller frees
+ * it. */
 static char *tokenizer_file(const struct export_conf *e)
 {
     const char *from = e->tokenizer ? e->tokenizer : e->from;
@@ -85,7 +86,8 @@ static char *tokenizer_file(const struct export_conf *e)
     return NULL;
 }
 
-/* What ends generation besides the token `end`, where llama.cpp does not know it by its spelling. */
+/* What ends generation besides the token `end`, where llama.cpp does not know it by its spelling.
+ */
 static void put_other_ends(struct gguf_writer *w, const struct hf_marks *m, const struct tok *t,
                            int64_t end)
 {
@@ -213,7 +215,8 @@ static enum st write_factors(struct gguf_writer *w, const struct model_conf *c, 
     return st;
 }
 
-/* Which of our rows (or of a bias' elements) stands at place i of llama.cpp's: the reverse of gguf_row_hf. */
+/* Which of our rows (or of a bias' elements) stands at place i of llama.cpp's: the reverse of
+ * gguf_row_hf. */
 static int row_at(int i, int d_head)
 {
     int head = i / d_head, in = i % d_head;

@@ -1,9 +1,10 @@
 /*
  * model/export_llmc.c - checkpoints of llm.c's train_llama3.py. See export.h.
  *
- * 256 whole numbers of 32 bits (magic 20240803, version 3 for F32 or 5 for BF16, shape), 256 floats (width factor of the
- * MLP, eps, rope base), then the tensors by kind over all layers: embedding, first norms, query-key-value matrices,
- * output matrices, second norms, up, gate, down, final norm, head. Rotary pairs are neighbours there.
+ * 256 whole numbers of 32 bits (magic 20240803, version 3 for F32 or 5 for BF16, shape), 256 floats
+ * (width factor of the MLP, eps, rope base), then the tensors by kind over all layers: embedding,
+ * first norms, query-key-value matrices, output matrices, second norms, up, gate, down, final norm,
+ * head. Rotary pairs are neighbours there.
  */
 #include "model/export.h"
 

@@ -5,8 +5,8 @@
 
 #include "base/mem.h"
 
-/* Tokens that go through all layers together. Large enough for products, small enough that a small model's
- * activations stay in the last-level cache between forward and backward. */
+/* Tokens that go through all layers together. Large enough for products, small enough that a small
+ * model's activations stay in the last-level cache between forward and backward. */
 enum { CHUNK_TOK = 1024 };
 
 int chunk_seqs(int batch, int seq_len)
@@ -16,7 +16,8 @@ int chunk_seqs(int batch, int seq_len)
     return n < batch ? n : batch;
 }
 
-/* Documents and a sliding window both mean that a token does not see from the sequence's beginning. */
+/* Documents and a sliding window both mean that a token does not see from the sequence's beginning.
+ */
 static bool sees_part(const struct model *m, int seq_len)
 {
     return m->conf.document_mask || (m->conf.window && m->conf.window < seq_len);
@@ -55,7 +56,8 @@ enum st tokens_check(const struct model *m, const uint32_t *tok, size_t n, struc
     return ST_OK;
 }
 
-/* What each token of a sequence sees first. An end-of-document token belongs to the document it ends. */
+/* What each token of a sequence sees first. An end-of-document token belongs to the document it
+ * ends. */
 static void first_seen(const struct model *m, uint32_t *first, const uint32_t *tok, int seq_len)
 {
     int document = 0, window = m->conf.window ? m->conf.window : seq_len;

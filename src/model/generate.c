@@ -2,8 +2,8 @@
  * model/generate.c - see generate.h: requests wait in a queue, n_slots of them are in work at once.
  *
  * A step takes one row from every request that is writing, then fills up with prompt tokens of the
- * requests behind, oldest first, to at most `max_rows` rows, and sends all of them through the network
- * together. So the weights are read once for all, and prompts ride along with decoding.
+ * requests behind, oldest first, to at most `max_rows` rows, and sends all of them through the
+ * network together. So the weights are read once for all, and prompts ride along with decoding.
  */
 #include "model/generate.h"
 

@@ -1,13 +1,13 @@
 /*
  * model/generate.h - batched text generation with a KV cache: many requests, continuous batching.
  *
- * A request's tokens depend on its prompt, sampling and seed alone, not on its neighbours in the batch,
- * nor on the number of threads. Common prompt prefixes are computed once.
+ * A request's tokens depend on its prompt, sampling and seed alone, not on its neighbours in the
+ * batch, nor on the number of threads. Common prompt prefixes are computed once.
  *
  *     struct gen *g;
  *     st = gen_open(&g, "model.gguf", &conf, err);            GGUF file, Hugging Face folder or run
  *     id = gen_submit(g, &request);                           as many as you like
- *     while ((st = gen_next(g, &result, err)) == ST_OK) ...   the next finished one; ST_END: none left
+ *     while ((st = gen_next(g, &result, err)) == ST_OK) ...   the next one done; ST_END: none left
  *
  * Threads: a struct gen belongs to one thread; it uses n_threads inside.
  */
@@ -21,9 +21,10 @@
 #include "base/hash.h"
 #include "tok/tok.h"
 
-/* What products are made of. Quantised files (Q4_0, Q4_1, Q5_0, Q5_1, Q8_0) hold small integers: multiplied as such by
- * activations rounded to 16 bits they give what floats give, rounded to 8 bits what llama.cpp gives. Weights of other
- * types are multiplied as floats in any case. docs/BENCHMARKS.md has speed and loss in quality. */
+/* What products are made of. Quantised files (Q4_0, Q4_1, Q5_0, Q5_1, Q8_0) hold small integers:
+ * multiplied as such by activations rounded to 16 bits they give what floats give, rounded to 8
+ * bits what llama.cpp gives. Weights of other types are multiplied as floats in any case.
+ * docs/BENCHMARKS.md has speed and loss in quality. */
 enum gen_precision {
     GEN_AUTO,  /* GEN_INT8 where the processor gains by it, else GEN_FP32 */
     GEN_FP32,  /* all weights unpacked to floats */
@@ -33,7 +34,8 @@ enum gen_precision {
 #define GEN_PRECISIONS "auto|fp32|int16|int8" /* their names, in this order */
 enum gen_precision gen_precision_by_name(const char *name);
 
-/* What the cache holds of keys and values; docs/BENCHMARKS.md has memory, speed and loss in quality of both. */
+/* What the cache holds of keys and values; docs/BENCHMARKS.md has memory, speed and loss in quality
+ * of both. */
 enum gen_kv {
     GEN_KV_F16, /* halves */
     GEN_KV_Q8   /* bytes, and a scale for every 32 of a key or value: 53 % of the memory */
@@ -97,10 +99,11 @@ const char *gen_kv(const struct gen *g);        /* "f16" */
 size_t gen_kv_bytes(const struct gen *g);       /* the cache takes now */
 int gen_vocab_size(const struct gen *g);        /* of the model: logits a position */
 
-/* Log-probabilities, in nats, of given text: for evaluation, multiple choice, filters and edits. Many texts share each
- * pass through the model, however long each is; beginnings that are alike are computed once. A text's numbers do
- * not depend on its neighbours nor on the number of threads. No request may be open.
- * ST_LIMIT: longer than gen_max_text(); ST_USAGE: nothing to score, or a token that the model lacks. */
+/* Log-probabilities, in nats, of given text: for evaluation, multiple choice, filters and edits.
+ * Many texts share each pass through the model, however long each is; beginnings that are alike are
+ * computed once. A text's numbers do not depend on its neighbours nor on the number of threads. No
+ * request may be open. ST_LIMIT: longer than gen_max_text(); ST_USAGE: nothing to score, or a token
+ * that the model lacks. */
 struct gen_text {
     const uint32_t *tok;
     int n_tok, from; /* tokens [from, n_tok) are scored, from >= 1: each given all before it */
@@ -109,7 +112,8 @@ struct gen_text {
 MUST_USE enum st gen_logprobs(struct gen *g, struct gen_text *text, size_t n_text, struct err *err);
 int gen_max_text(const struct gen *g); /* tokens of a text at most */
 
-/* Prompt tokens' next-token log-probabilities for parity tests: logits [n_tok, vocab] after each token. */
+/* Prompt tokens' next-token log-probabilities for parity tests: logits [n_tok, vocab] after each
+ * token. */
 MUST_USE enum st gen_logits(struct gen *g, const uint32_t *tok, int n_tok, float *logits,
                             struct err *err);
 

@@ -1,4 +1,5 @@
-/* model/gguf_weights.c - see gguf_weights.h. Block formats: ggml's quantisation types, its docs and gguf-py. */
+/* model/gguf_weights.c - see gguf_weights.h. Block formats: ggml's quantisation types, its docs and
+ * gguf-py. */
 #include "model/gguf_weights.h"
 
 #include <math.h>
@@ -20,8 +21,8 @@ static uint32_t u32_at(const uint8_t *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* Blocks hold fp16 scale d (and minimum m), for the fives a word of high bits, then 16 bytes: the low
- * nibbles are elements 0-15, the high ones 16-31. */
+/* Blocks hold fp16 scale d (and minimum m), for the fives a word of high bits, then 16 bytes: the
+ * low nibbles are elements 0-15, the high ones 16-31. */
 static void row_q4_0(float *out, const uint8_t *p, uint64_t n)
 {
     for (; n; n -= QK, out += QK, p += 18) {
@@ -113,7 +114,8 @@ bool gguf_type_readable(uint32_t type)
     }
 }
 
-/* Where a block has numbers that could be infinite or none: its half floats. Quantised weights are whole. */
+/* Where a block has numbers that could be infinite or none: its half floats. Quantised weights are
+ * whole. */
 static const struct {
     uint32_t type;
     int n_elem, n_bytes, n_half, half[2];
@@ -289,10 +291,11 @@ static bool scaling_fits(const struct model_conf *c, const float *factor)
 }
 
 /*
- * llama.cpp's files hold what each frequency is divided by, not Llama 3's settings. Those settings are sought:
- * between the frequencies that stay and those that become `factor` times slower, 1/divisor rises linearly with
- * the number of turns in original_len positions, so two points of the rise give the line. Only the ratios of
- * original_len to low_freq and high_freq matter, so low_freq is 1.
+ * llama.cpp's files hold what each frequency is divided by, not Llama 3's settings. Those settings
+ * are sought: between the frequencies that stay and those that become `factor` times slower,
+ * 1/divisor rises linearly with the number of turns in original_len positions, so two points of the
+ * rise give the line. Only the ratios of original_len to low_freq and high_freq matter, so low_freq
+ * is 1.
  */
 static enum st find_scaling(struct model_conf *c, const struct source *s, struct err *err)
 {

@@ -1,9 +1,9 @@
 /*
  * model/hf.h - Hugging Face folders: config.json, and weights in one or several safetensors files.
  *
- * A safetensors file is 8 bytes of length (little-endian), a JSON header of names, types, shapes and byte
- * ranges, then the data. The reader trusts nothing: lengths, ranges, overlaps, gaps and shapes are checked
- * before a tensor is used. Source: the safetensors README (format section).
+ * A safetensors file is 8 bytes of length (little-endian), a JSON header of names, types, shapes
+ * and byte ranges, then the data. The reader trusts nothing: lengths, ranges, overlaps, gaps and
+ * shapes are checked before a tensor is used. Source: the safetensors README (format section).
  *
  *     struct safetensors *s;
  *     st = safetensors_open(&s, path, err);
@@ -11,8 +11,8 @@
  *     safetensors_read(t, values);                         F32, F16 or BF16 to float
  *     safetensors_close(s);
  *
- * hf_files is all of a folder: model.safetensors, or the files that model.safetensors.index.json names, in which
- * every tensor stands once and where the index says.
+ * hf_files is all of a folder: model.safetensors, or the files that model.safetensors.index.json
+ * names, in which every tensor stands once and where the index says.
  */
 #ifndef MIXLAW_MODEL_HF_H
 #define MIXLAW_MODEL_HF_H
@@ -57,20 +57,22 @@ const struct safetensor *hf_files_find(const struct hf_files *f, const char *nam
 /* Of the file's bytes; of several files, of their digests in the order of names. */
 MUST_USE enum st hf_files_digest(struct digest *d, const struct hf_files *f, struct err *err);
 
-/* What a folder says about texts: tokenizer_config.json, chat_template.jinja, special_tokens_map.json and
- * generation_config.json, which may all be missing, and config.json. */
+/* What a folder says about texts: tokenizer_config.json, chat_template.jinja,
+ * special_tokens_map.json and generation_config.json, which may all be missing, and config.json. */
 enum { HF_MAX_STOPS = 32 };
 struct hf_marks {
     char *begin, *end; /* tokens by spelling, owned; NULL: none is named */
     char *chat;        /* template of conversations, owned; NULL: none */
     int adds_begin;    /* 1: tokenizing puts `begin` before a text, 0: not, -1: it does not say */
-    /* Generation ends at any of these: eos_token_id of generation_config.json, or else of config.json. */
+    /* Generation ends at any of these: eos_token_id of generation_config.json, or else of
+     * config.json. */
     uint32_t stop_id[HF_MAX_STOPS];
     int n_stop_id;
 };
 MUST_USE enum st hf_marks_read(struct hf_marks *m, const char *dir, struct err *err);
 void hf_marks_release(struct hf_marks *m);
-/* The token that the post-processor of a tokenizer.json puts before a text; the caller frees it. NULL: none. */
+/* The token that the post-processor of a tokenizer.json puts before a text; the caller frees it.
+ * NULL: none. */
 MUST_USE enum st hf_first_token(char **out, const char *tokenizer, struct err *err);
 
 #endif

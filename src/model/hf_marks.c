@@ -1,4 +1,5 @@
-/* model/hf_marks.c - what a Hugging Face folder says about the beginning and end of texts. See hf.h. */
+/* model/hf_marks.c - what a Hugging Face folder says about the beginning and end of texts. See
+ * hf.h. */
 #include "model/hf.h"
 
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /*
  * model/kquants.c - see kquants.h.
  *
- * A weight is d * scale * q - dmin * min: d and dmin are half floats of the whole block, scale and min 4 or 6 bits
- * wide, one for 16 or 32 weights, q 2 to 6 bits. Low and high bits of q lie in planes: byte j of a plane holds
- * bits of weights j, j + 32, ... (or + 64, ...).
+ * A weight is d * scale * q - dmin * min: d and dmin are half floats of the whole block, scale and
+ * min 4 or 6 bits wide, one for 16 or 32 weights, q 2 to 6 bits. Low and high bits of q lie in
+ * planes: byte j of a plane holds bits of weights j, j + 32, ... (or + 64, ...).
  */
 #include "model/kquants.h"
 
@@ -23,7 +23,8 @@ void kquant_q2(float *out, const uint8_t *p, uint64_t n)
     }
 }
 
-/* 32 bytes of high bits (a clear one subtracts 4); 64 bytes of low bits; 16 scales of 6 bits less 32; d. */
+/* 32 bytes of high bits (a clear one subtracts 4); 64 bytes of low bits; 16 scales of 6 bits less
+ * 32; d. */
 void kquant_q3(float *out, const uint8_t *p, uint64_t n)
 {
     for (; n; n -= KQUANT_BLOCK, out += KQUANT_BLOCK, p += 110) {
@@ -43,7 +44,8 @@ void kquant_q3(float *out, const uint8_t *p, uint64_t n)
     }
 }
 
-/* Eight scales and eight mins of 6 bits in 12 bytes: the first four of each whole, the others in halves. */
+/* Eight scales and eight mins of 6 bits in 12 bytes: the first four of each whole, the others in
+ * halves. */
 static void scale_min(int i, const uint8_t *p, int *scale, int *min)
 {
     if (i < 4) {

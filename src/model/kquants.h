@@ -1,7 +1,9 @@
 /*
- * model/kquants.h - GGUF's K-quants: blocks of 256 weights whose scales are small integers themselves.
+ * model/kquants.h - GGUF's K-quants: blocks of 256 weights whose scales are small integers
+ * themselves.
  *
- * Source: ggml's quantisation formats (ggml-common.h, its structs block_q2_K to block_q6_K) and gguf-py.
+ * Source: ggml's quantisation formats (ggml-common.h, its structs block_q2_K to block_q6_K) and
+ * gguf-py.
  */
 #ifndef MIXLAW_MODEL_KQUANTS_H
 #define MIXLAW_MODEL_KQUANTS_H

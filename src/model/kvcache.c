@@ -98,7 +98,8 @@ static void learn(struct kvcache *c, struct kv_block *b, struct digest key, stru
     b->known = true;
 }
 
-/* The block after the same tokens that agrees with tok [n] for longest, in *n_same positions; or NULL. */
+/* The block after the same tokens that agrees with tok [n] for longest, in *n_same positions; or
+ * NULL. */
 static const struct kv_block *nearest(const struct kvcache *c, struct digest parent,
                                       const uint32_t *tok, int n, int *n_same)
 {

@@ -1,13 +1,14 @@
 /*
  * model/kvcache.h - keys and values in blocks of 32 positions that sequences share.
  *
- * A full block of prompt tokens is known by the digest of all tokens up to its end: a sequence whose
- * prompt begins alike takes the same block instead of computing it. Blocks are counted by users; one that
- * nobody uses any more stays findable until its memory is needed (least recently used first).
+ * A full block of prompt tokens is known by the digest of all tokens up to its end: a sequence
+ * whose prompt begins alike takes the same block instead of computing it. Blocks are counted by
+ * users; one that nobody uses any more stays findable until its memory is needed (least recently
+ * used first).
  *
- * Where blocks part ways inside, what they have in common is copied: prompts made from one template share its first
- * words, however few. Whoever finds no block makes one and fills it. Others may take it before it is full, and must then not
- * compute past `n_filled` (see kv_seq_ready).
+ * Where blocks part ways inside, what they have in common is copied: prompts made from one template
+ * share its first words, however few. Whoever finds no block makes one and fills it. Others may
+ * take it before it is full, and must then not compute past `n_filled` (see kv_seq_ready).
  *
  * Threads: one at a time.
  */
@@ -45,8 +46,8 @@ struct kvcache *kvcache_new(size_t n_block_bytes, int max_blocks);
 void kvcache_free(struct kvcache *c);          /* NULL is fine */
 size_t kvcache_bytes(const struct kvcache *c); /* of all blocks made so far, used or not */
 
-/* Blocks for n_pos positions. The first n_prompt - 1 tokens may come from others: *n_have says how many
- * positions need no computing here. False: no room now, nothing taken. */
+/* Blocks for n_pos positions. The first n_prompt - 1 tokens may come from others: *n_have says how
+ * many positions need no computing here. False: no room now, nothing taken. */
 bool kv_seq_open(struct kvcache *c, struct kv_seq *s, const uint32_t *tok, int n_prompt, int n_pos,
                  int *n_have);
 void kv_seq_close(struct kvcache *c, struct kv_seq *s);

@@ -1,4 +1,5 @@
-/* model/logprob.c - log-probabilities of given text (see generate.h): rows of many texts share a step, nothing is padded. */
+/* model/logprob.c - log-probabilities of given text (see generate.h): rows of many texts share a
+ * step, nothing is padded. */
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -44,7 +45,8 @@ static enum st check_text(const struct gen *g, const struct gen_text *t, size_t 
     return ST_OK;
 }
 
-/* Opens texts while there is room: before rows are planned, as opening may copy what others have computed. */
+/* Opens texts while there is room: before rows are planned, as opening may copy what others have
+ * computed. */
 static void open_texts(struct scoring *s, struct gen_text *text, size_t n_text, size_t *next)
 {
     for (; *next < n_text && s->n_open < s->max_open; (*next)++) {

@@ -35,7 +35,8 @@ void matrix_tools_release(struct matrix_tools *t)
 
 /* ---- Loading: rows of weights into panels. ---- */
 
-/* Bits of activations for a matrix; 0: floats. Heads that are padded do not keep their blocks of codes. */
+/* Bits of activations for a matrix; 0: floats. Heads that are padded do not keep their blocks of
+ * codes. */
 static int choose_bits(const struct matrix_tools *t, const struct matrix_source *s)
 {
     int bits = 4;

@@ -1,8 +1,10 @@
 /*
- * model/matrix.h - a weight matrix as the generator's kernels want it, and its product with rows of floats.
+ * model/matrix.h - a weight matrix as the generator's kernels want it, and its product with rows of
+ * floats.
  *
- * Several weights may stand one above the other (queries, keys and values are one product). Products are made
- * of floats, or of the small integers that a quantised file holds, with activations rounded to 16 or 8 bits.
+ * Several weights may stand one above the other (queries, keys and values are one product).
+ * Products are made of floats, or of the small integers that a quantised file holds, with
+ * activations rounded to 16 or 8 bits.
  *
  * Threads: read-only after loading; a product uses the pool inside, one at a time.
  */

@@ -119,7 +119,8 @@ void model_z_loss(struct model *m, double z)
     m->z_loss = z;
 }
 
-/* The beginning of a parameter, piece by piece: a piece stays in the cache on its way to the device. */
+/* The beginning of a parameter, piece by piece: a piece stays in the cache on its way to the
+ * device. */
 static void init_param(struct model *m, const struct param *p, double std, struct rng *r)
 {
     enum { PIECE = 16384 };

@@ -1,6 +1,6 @@
 /*
- * model/optim.c - the optimizer's step: clipping by the norm of all gradients, then AdamW with decoupled decay, or Muon
- * for the layers' matrices; and the average of the parameters.
+ * model/optim.c - the optimizer's step: clipping by the norm of all gradients, then AdamW with
+ * decoupled decay, or Muon for the layers' matrices; and the average of the parameters.
  */
 #include "model/state.h"
 

@@ -1,8 +1,9 @@
 /*
  * model/params.h - the one table of parameters: name, shape, initialisation, decay, place.
  *
- * Names are Hugging Face's. All parameters lie in one array in the table's order; query, key and value
- * of a layer are neighbours there, and so are gate and up, so that each group is one matrix for products.
+ * Names are Hugging Face's. All parameters lie in one array in the table's order; query, key and
+ * value of a layer are neighbours there, and so are gate and up, so that each group is one matrix
+ * for products.
  */
 #ifndef MIXLAW_MODEL_PARAMS_H
 #define MIXLAW_MODEL_PARAMS_H
@@ -30,8 +31,8 @@ struct params {
     size_t n; /* elements in all */
 };
 
-/* Rows of a layer, in order; a layer's first row is PARAM_LAYER0 + a_layer * layer. The biases stand last:
- * enum attn_bias says where a layer ends. */
+/* Rows of a layer, in order; a layer's first row is PARAM_LAYER0 + a_layer * layer. The biases
+ * stand last: enum attn_bias says where a layer ends. */
 enum { PARAM_EMBED, PARAM_LAYER0 };
 enum {
     P_NORM1,

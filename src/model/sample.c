@@ -57,8 +57,9 @@ static int pick_cmp(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* Fills s->pick with the likeliest tokens, sorted, at least as many as the settings can let through.
- * Tokens are gathered above a falling threshold until those hold top_k tokens or top_p of the sum. */
+/* Fills s->pick with the likeliest tokens, sorted, at least as many as the settings can let
+ * through. Tokens are gathered above a falling threshold until those hold top_k tokens or top_p of
+ * the sum. */
 static int gather_picks(const struct decode_kernels *k, struct sample_scratch *s,
                         const struct sampling *c, int n_vocab, double sum)
 {

@@ -1,9 +1,10 @@
 /*
  * model/sample.h - from logits to the next token, reproducibly.
  *
- * Order, as in Hugging Face's and vLLM's generators: repetition penalty, temperature, top-k, top-p over what
- * top-k left, min-p (relative to the likeliest), then one uniform number from the request's own stream.
- * Equal probabilities are ordered by token id. Nothing is sorted but the few tokens that can be chosen.
+ * Order, as in Hugging Face's and vLLM's generators: repetition penalty, temperature, top-k, top-p
+ * over what top-k left, min-p (relative to the likeliest), then one uniform number from the
+ * request's own stream. Equal probabilities are ordered by token id. Nothing is sorted but the few
+ * tokens that can be chosen.
  *
  * Threads: no shared state.
  */

@@ -13,8 +13,8 @@ struct layer_weights {
     struct weight *qkv, *o, *gate_up, *down;
 };
 
-/* Buffers for n_tok tokens. A training pass keeps what backward needs of every layer; without gradients one
- * layer's buffers serve all. */
+/* Buffers for n_tok tokens. A training pass keeps what backward needs of every layer; without
+ * gradients one layer's buffers serve all. */
 struct act {
     size_t n_tok;
     bool gradients;
@@ -52,8 +52,8 @@ void act_release(struct model *m);
 MUST_USE enum st act_reserve(struct model *m, size_t n_tok, int seq_len, bool gradients,
                              struct err *err);
 
-/* Layers forward over n_seq sequences whose tokens are in act.tok, and act.first where it is used: the final
- * norm's output to act.h. */
+/* Layers forward over n_seq sequences whose tokens are in act.tok, and act.first where it is used:
+ * the final norm's output to act.h. */
 void forward_layers(struct model *m, int n_seq, int seq_len);
 struct attn_shape attn_shape_of(const struct model *m, int n_seq, int seq_len);
 /* The part of a layered buffer: n_tok rows of a layer's slot. */
@@ -64,7 +64,8 @@ struct tensor act_x(const struct model *m, int layer, size_t n_tok);
 int chunk_seqs(int batch, int seq_len);
 MUST_USE enum st tokens_check(const struct model *m, const uint32_t *tok, size_t n,
                               struct err *err);
-/* Inputs and targets of sequences [first, first + n_seq) of tok [batch, seq_len + 1] to the device, and what each sees. */
+/* Inputs and targets of sequences [first, first + n_seq) of tok [batch, seq_len + 1] to the device,
+ * and what each sees. */
 void tokens_upload(struct model *m, const uint32_t *tok, int first, int n_seq, int seq_len);
 
 #endif

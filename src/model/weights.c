@@ -12,7 +12,8 @@
 #include "model/hf.h"
 #include "model/params.h"
 
-/* Places in struct weights_layer and llama.cpp's names; shapes and Hugging Face's names are in params.c. */
+/* Places in struct weights_layer and llama.cpp's names; shapes and Hugging Face's names are in
+ * params.c. */
 static const struct {
     size_t offset;
     const char *gguf;
@@ -141,7 +142,8 @@ static enum st find_all(struct weights *w, const struct params *p, const char *p
     return st;
 }
 
-/* Tensors beside the table: those that old exporters write along are fine, any other means another model. */
+/* Tensors beside the table: those that old exporters write along are fine, any other means another
+ * model. */
 static enum st refuse_strangers(const struct weights *w, const struct params *p, const char *path,
                                 struct err *err)
 {

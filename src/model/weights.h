@@ -1,8 +1,9 @@
 /*
  * model/weights.h - where weights come from: a GGUF file or a Hugging Face folder.
  *
- * Opening checks everything: names, shapes, types, that nothing is missing or left over, and that every number is
- * finite. A weight is then read a row at a time as floats, in Hugging Face's order, whatever it is stored as.
+ * Opening checks everything: names, shapes, types, that nothing is missing or left over, and that
+ * every number is finite. A weight is then read a row at a time as floats, in Hugging Face's order,
+ * whatever it is stored as.
  *
  * Threads: read-only after opening; rows may be read from many threads.
  */
@@ -18,7 +19,8 @@ struct weight {                       /* all zero: the model has none of it */
     const struct gguf_tensor *tensor; /* or NULL: */
     const struct safetensor *safe;
     int n_row, n_col; /* a vector is one row */
-    int pair_rows; /* > 0: heads of this size, whose rows (a bias' elements) llama.cpp has reordered */
+    int pair_rows; /* > 0: heads of this size, whose rows (a bias' elements) llama.cpp has reordered
+                    */
 };
 
 struct weights {

@@ -2,10 +2,10 @@
  * net/download.c - one file over http(s), going on where a former try stopped.
  *
  *   PATH.part   the bytes so far
- *   PATH.from   JSON: the address, the length and the version (ETag or Last-Modified) they belong to
+ *   PATH.from   JSON: the address, the length and the version (ETag or Last-Modified) of them
  *
- * A try asks for "bytes=N-" under "If-Range: version". 206 goes on; 200 means that the file changed or
- * the server knows no ranges: begin again. The file gets its name only when its length is right.
+ * A try asks for "bytes=N-" under "If-Range: version". 206 goes on; 200 means that the file changed
+ * or the server knows no ranges: begin again. The file gets its name only when its length is right.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -147,7 +147,8 @@ static int on_tick(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off
     return stop_asked();
 }
 
-/* Whether the open file still has its name: who held the lock before may have finished and renamed it. */
+/* Whether the open file still has its name: who held the lock before may have finished and renamed
+ * it. */
 static bool has_name(FILE *f, const char *path)
 {
     struct stat mine, there;

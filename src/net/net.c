@@ -6,7 +6,7 @@
  *   2xx, complete           NET_OK (an HTML page instead of an answer: NET_REFUSED)
  *   no connection, time-out,
  *   cut stream, 408 425 429,
- *   5xx but 501             tried again after Retry-After, or 0.5 s * 2^n with jitter; then NET_RETRY
+ *   5xx but 501             again after Retry-After, or 0.5 s * 2^n with jitter; then NET_RETRY
  *   400 413 422 that speak
  *   of the context length   NET_TOO_LONG
  *   everything else         NET_REFUSED

@@ -4,7 +4,7 @@
  *
  *     struct net *n = net_new(&conf);
  *     net_post(n, url, headers, body, n_bytes, tag);       as many as net_room(n) says
- *     while (net_next(n, &reply, err) == ST_OK) ...        blocks for the next finished one; ST_END: none left
+ *     while (net_next(n, &reply, err) == ST_OK) ...        blocks for the next; ST_END: none left
  *
  * Errors of one request come back in its reply; net_next itself fails only when the library does.
  * Threads: a struct net belongs to one thread.
@@ -19,16 +19,18 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum net_class {         /* what to do about an outcome */
-                 NET_OK, /* 2xx, complete */
-                 NET_RETRY, /* connect, time-out, cut stream, 408, 425, 429, 5xx: retried inside, this is the last word */
+enum net_class {               /* what to do about an outcome */
+                 NET_OK,       /* 2xx, complete */
+                 NET_RETRY,    /* connect, time-out, cut stream, 408, 425, 429, 5xx: retried inside,
+                                  this is the last word */
                  NET_TOO_LONG, /* 400/413 that says the context is too long: never retried */
                  NET_REFUSED   /* other 4xx, not the expected content: never retried */
 };
 
 struct net_conf {
     int n_in_flight; /* at once; default 8 */
-    int n_retry; /* default 6: 0.5 s doubled each time with jitter, at most 60 s; Retry-After wins */
+    int n_retry; /* default 6: 0.5 s doubled each time with jitter, at most 60 s; Retry-After wins
+                  */
     double connect_s, idle_s, total_s; /* default 10, 600, 1800 */
     double backoff_s;                  /* first pause between tries; default 0.5 */
     uint64_t seed;                     /* of the jitter */
@@ -50,7 +52,8 @@ struct net *net_new(const struct net_conf *conf);
 void net_free(struct net *n);      /* NULL is fine; cancels what is in flight */
 int net_room(const struct net *n); /* how many more may be posted now */
 void net_set_in_flight(struct net *n, int n_in_flight);
-/* bearer: value of the Authorization header after "Bearer ", or NULL; never logged. Copies everything. */
+/* bearer: value of the Authorization header after "Bearer ", or NULL; never logged. Copies
+ * everything. */
 void net_post(struct net *n, const char *url, const char *bearer, const char *body, size_t n_bytes,
               uint64_t tag);
 void net_get(struct net *n, const char *url, const char *bearer, uint64_t tag);

@@ -52,8 +52,8 @@ static const char *text_at(char *const *col, size_t row)
     return col ? col[row] : "";
 }
 
-/* The share of a branch's steps that are its own cool-down, from its run.json; NAN when that does not
- * say. */
+/* The share of a branch's steps that are its own cool-down, from its run.json; NAN when that does
+ * not say. */
 static double own_share(const struct input *in, const char *run_id)
 {
     char *path = xasprintf("%s/runs/%s/run.json", in->dir, run_id);
@@ -72,8 +72,8 @@ static double own_share(const struct input *in, const char *run_id)
     return share;
 }
 
-/* A branch's wall_s counts its trunk up to where it leaves, but the trunk was trained once: only the
- * longest run of a trunk pays for it, the others for their own cool-down. */
+/* A branch's wall_s counts its trunk up to where it leaves, but the trunk was trained once: only
+ * the longest run of a trunk pays for it, the others for their own cool-down. */
 static void share_trunks(struct input *in)
 {
     size_t n_unknown = 0;

@@ -21,7 +21,8 @@
 void esc_text(struct strbuf *b, const char *s); /* NULL adds nothing */
 void esc_textn(struct strbuf *b, const char *s, size_t n_bytes);
 
-/* The same for labels that go into a figure's JSON: controls become U+FFFD, markup stays as it is. */
+/* The same for labels that go into a figure's JSON: controls become U+FFFD, markup stays as it is.
+ */
 void label_text(struct strbuf *b, const char *s);
 
 /* An identifier for id="" and #links: other characters than letters, digits, . _ - become _. */

@@ -73,13 +73,15 @@ void input_release(struct input *in);
 /* The natural arm at (n, d), or NULL. */
 const struct input_cell *input_natural(const struct input *in, double n, double d);
 
-/* Mean of a numeric column over a cell's runs, NAN when there is none. *half (may be NULL): half its
- * 95 % interval, by t from that column's own noise between seeds, pooled over cells. */
+/* Mean of a numeric column over a cell's runs, NAN when there is none. *half (may be NULL): half
+ * its 95 % interval, by t from that column's own noise between seeds, pooled over cells. */
 double input_mean(const struct input *in, size_t cell, const char *column, double *half);
 
-/* What generation of a kind counted: requests, tokens_out, kept, dropped{verdict:n}; NULL unknown. */
+/* What generation of a kind counted: requests, tokens_out, kept, dropped{verdict:n}; NULL unknown.
+ */
 const struct js *input_counts(const struct input_kind *k);
-/* Seconds that making it took, of all goes of the command and not of the last alone; NaN: unknown. */
+/* Seconds that making it took, of all goes of the command and not of the last alone; NaN: unknown.
+ */
 double input_generate_s(const struct input_kind *k);
 
 #endif

@@ -3,7 +3,8 @@
  *
  * The page needs no network and makes no request: style, script, Vega, every figure's specification
  * and data stand inside it, and its content security policy allows nothing else. Whatever text the
- * study's files hold is shown, never interpreted. Pieces that are not there yet are named on the page.
+ * study's files hold is shown, never interpreted. Pieces that are not there yet are named on the
+ * page.
  *
  *     struct report_counts n;
  *     st = report_write("study", "study/report.html", &n, err);

@@ -9,7 +9,8 @@
 
 enum { SUMMARY_COLUMNS = 100, SUMMARY_LABEL = 16 };
 
-/* Wraps at spaces; following lines stand under the first. Control characters never reach a terminal. */
+/* Wraps at spaces; following lines stand under the first. Control characters never reach a
+ * terminal. */
 static void wrapped(struct strbuf *out, const char *label, const char *raw)
 {
     struct strbuf text = { 0 };

@@ -8,10 +8,10 @@
  *     result.json     written last, see run/run.h
  *
  * The key is a digest of the stage's version and of what was asked: the person's settings and the
- * digests of the inputs. The same key means that a begun folder may go on. What was resolved from it
- * (a rate by a default law, a shape for a size) stands in the folder and is obeyed, so that a program
- * that would choose otherwise makes no begun or finished run stale. Folders without "asked" are of a
- * time when the key was a digest of the resolved settings; they are recognised by that.
+ * digests of the inputs. The same key means that a begun folder may go on. What was resolved from
+ * it (a rate by a default law, a shape for a size) stands in the folder and is obeyed, so that a
+ * program that would choose otherwise makes no begun or finished run stale. Folders without "asked"
+ * are of a time when the key was a digest of the resolved settings; they are recognised by that.
  */
 #ifndef MIXLAW_RUN_FOLDER_H
 #define MIXLAW_RUN_FOLDER_H
@@ -19,22 +19,23 @@
 #include "run/run.h"
 
 struct run_begun {
-    int version; /* of the stage that trains: another one means another result of the same settings */
+    int version; /* of the stage that trains: another one means another result of the same settings
+                  */
     const struct js *asked;    /* decides the key with it */
     const struct js *settings; /* resolved from it */
     const struct js *machine;  /* may differ between two goes (threads, backend); may be NULL */
 };
 
 /* Makes the folder and writes run.json, or recognises it; its key goes to hex.
- * ST_OK: begun, now or before with the same key. ST_END: finished. ST_USAGE: the folder holds a run of
- * other settings, which the message names and which stays untouched. A damaged run.json or result.json
- * is named in a warning and written anew. */
+ * ST_OK: begun, now or before with the same key. ST_END: finished. ST_USAGE: the folder holds a run
+ * of other settings, which the message names and which stays untouched. A damaged run.json or
+ * result.json is named in a warning and written anew. */
 MUST_USE enum st run_begin(const char *dir, const char *run_id, const struct run_begun *b,
                            char hex[/* DIGEST_HEX */], struct err *err);
 void run_key(int version, const struct js *asked, char hex[/* DIGEST_HEX */]);
 
-/* The resolved settings of a folder begun for what is asked; the caller frees *settings. ST_END: there
- * is none, or it is of other settings or damaged, of which run_begin speaks. */
+/* The resolved settings of a folder begun for what is asked; the caller frees *settings. ST_END:
+ * there is none, or it is of other settings or damaged, of which run_begin speaks. */
 MUST_USE enum st run_frozen(const char *dir, int version, const struct js *asked,
                             struct js **settings);
 
@@ -63,7 +64,8 @@ struct run_list {
     size_t n, cap;
     struct arena memory;
 };
-/* All run folders (those with a run.json) at or below dir, in name order. An absent dir has none. */
+/* All run folders (those with a run.json) at or below dir, in name order. An absent dir has none.
+ */
 MUST_USE enum st run_scan(struct run_list *l, const char *dir, struct err *err);
 void run_list_release(struct run_list *l);
 

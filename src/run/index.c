@@ -242,7 +242,8 @@ static enum st put(struct run_index *ix, const struct run_entry *e, struct err *
     return st == ST_OK ? put_domains(ix, e, err) : st;
 }
 
-/* Ends a transaction: commits when all went well, else takes everything back and keeps the message. */
+/* Ends a transaction: commits when all went well, else takes everything back and keeps the message.
+ */
 static enum st settle(struct run_index *ix, enum st st, struct err *err)
 {
     if (st == ST_OK)

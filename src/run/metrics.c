@@ -146,7 +146,8 @@ static enum st append(FILE *f, const char *path, const struct strbuf *b, struct 
     return ST_OK;
 }
 
-/* Opens both for appending; those of a new folder begin here, and need no wait for the disk: nothing is replaced. */
+/* Opens both for appending; those of a new folder begin here, and need no wait for the disk:
+ * nothing is replaced. */
 static enum st open_both(struct run_log *l, bool fresh, struct err *err)
 {
     struct strbuf begin = { 0 };

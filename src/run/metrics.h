@@ -2,9 +2,9 @@
  * run/metrics.h - what a run logs while it trains: metrics.jsonl and a TensorBoard event file.
  *
  * metrics.jsonl has a line per logged step: step, n_tok, loss (mean since the line before, nats per
- * token), lr, grad_norm, tok_per_s, wall_s and time (seconds since 1970). It is the truth; the event
- * file is written beside it and made anew from it when a run goes on after a stop, so that steps
- * after the checkpoint stand in neither twice.
+ * token), lr, grad_norm, tok_per_s, wall_s and time (seconds since 1970). It is the truth; the
+ * event file is written beside it and made anew from it when a run goes on after a stop, so that
+ * steps after the checkpoint stand in neither twice.
  *
  *     st = run_log_open(&l, dir, checkpoint_step, err);
  *     st = run_log_add(l, &metric, err);
@@ -33,8 +33,8 @@ MUST_USE enum st run_log_scalar(struct run_log *l, const char *tag, uint64_t ste
                                 double value, struct err *err);
 MUST_USE enum st run_log_close(struct run_log *l, struct err *err); /* NULL is fine */
 
-/* Reads metrics.jsonl; *out is the caller's to free. A cut last line is left out, lines from a damaged
- * one on too, with a warning; an absent file has none. */
+/* Reads metrics.jsonl; *out is the caller's to free. A cut last line is left out, lines from a
+ * damaged one on too, with a warning; an absent file has none. */
 MUST_USE enum st run_metrics_read(const char *dir, struct run_metric **out, size_t *n,
                                   struct err *err);
 

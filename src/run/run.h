@@ -2,8 +2,8 @@
  * run/run.h - one run's record: the names of a table of runs, and its JSON.
  *
  * A run folder holds run.json (all settings, resolved, written first), metrics.jsonl, a TensorBoard
- * event file, checkpoint/ and, written last, result.json: this record. See run/folder.h for folders,
- * run/table.h for the CSV table, run/index.h for the SQLite index.
+ * event file, checkpoint/ and, written last, result.json: this record. See run/folder.h for
+ * folders, run/table.h for the CSV table, run/index.h for the SQLite index.
  *
  * What depends on the clock or the machine's load stands in result.json under "timing", which comes
  * last, so that two results can be compared without it.
@@ -52,7 +52,8 @@ struct run_record {
 /* result.json. extra: more members (may be NULL, borrowed), put before "timing". */
 struct js *run_record_json(const struct run_record *r, const struct js *extra);
 
-/* Reads it back; texts and domains are kept in a. ST_FORMAT names the member and what was expected. */
+/* Reads it back; texts and domains are kept in a. ST_FORMAT names the member and what was expected.
+ */
 MUST_USE enum st run_record_parse(struct run_record *r, const struct js *v, struct arena *a,
                                   struct err *err);
 

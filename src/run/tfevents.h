@@ -1,10 +1,10 @@
 /*
  * run/tfevents.h - TensorBoard event files: scalars.
  *
- * Records: length (8 bytes, little-endian), masked CRC-32C of the length, bytes, masked CRC-32C of the
- * bytes; each holds a protobuf Event {1: wall_time double, 2: step int64, 3: file_version string,
- * 5: Summary {1: Value {1: tag string, 2: simple_value float}}}.
- * Source: TensorFlow's record_writer and event.proto, as formats.
+ * Records: length (8 bytes, little-endian), masked CRC-32C of the length, bytes, masked CRC-32C of
+ * the bytes; each holds a protobuf Event {1: wall_time double, 2: step int64, 3: file_version
+ * string, 5: Summary {1: Value {1: tag string, 2: simple_value float}}}. Source: TensorFlow's
+ * record_writer and event.proto, as formats.
  */
 #ifndef MIXLAW_RUN_TFEVENTS_H
 #define MIXLAW_RUN_TFEVENTS_H

@@ -2,9 +2,9 @@
  * study/child.h - other mixlaw commands as child processes, one after the other or side by side.
  *
  * A study runs every stage as its own command: a crash or a full device costs one point, and each
- * stage can be repeated by hand. Children die with us (PR_SET_PDEATHSIG), so that a killed study leaves
- * no process behind that would hold its locks. On a request to stop, children get SIGTERM and are
- * waited for; what they had finished is kept.
+ * stage can be repeated by hand. Children die with us (PR_SET_PDEATHSIG), so that a killed study
+ * leaves no process behind that would hold its locks. On a request to stop, children get SIGTERM
+ * and are waited for; what they had finished is kept.
  */
 #ifndef MIXLAW_STUDY_CHILD_H
 #define MIXLAW_STUDY_CHILD_H
@@ -30,9 +30,10 @@ struct child_job {
     char why[256];     /* the log's last line, when it failed */
 };
 
-/* Runs jobs in order, each once and with --threads added to its arguments, as many side by side as n_threads allow; the last ones share what would be idle.
- * `finished` (may be NULL) is called in this thread after each and about ten times a second, for progress.
- * A failed job does not end the others. */
+/* Runs jobs in order, each once and with --threads added to its arguments, as many side by side as
+ * n_threads allow; the last ones share what would be idle. `finished` (may be NULL) is called in
+ * this thread after each and about ten times a second, for progress. A failed job does not end the
+ * others. */
 MUST_USE enum st child_run_all(struct child_job *job, size_t n_job, int n_threads,
                                void (*finished)(void *ctx), void *ctx, struct err *err);
 

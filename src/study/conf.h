@@ -69,7 +69,8 @@ void study_conf_release(struct study_conf *c);
 #define STUDY_SWEEP_MIN_S 1200.0
 bool study_conf_sweeps(const struct study_conf *c);
 
-/* All settings, for plan.json; paths as written, so that they are the same from every working folder. */
+/* All settings, for plan.json; paths as written, so that they are the same from every working
+ * folder. */
 struct js *study_conf_json(const struct study_conf *c);
 
 #endif

@@ -90,8 +90,9 @@ static bool fits(double n_bytes, size_t n)
     return n == 1 || limit <= 0 || n_bytes * (double)n <= 0.8 * limit;
 }
 
-/* One thread a run is best below this size (docs/BENCHMARKS.md: 1.3 to 1.5 times two threads beside other work, 6 %
- * where nothing interrupts) and is not compared with others there; larger runs share caches and memory. */
+/* One thread a run is best below this size (docs/BENCHMARKS.md: 1.3 to 1.5 times two threads beside
+ * other work, 6 % where nothing interrupts) and is not compared with others there; larger runs
+ * share caches and memory. */
 enum { SMALL = 1000000 };
 
 enum st stage_train_pilot(struct study *s, uint64_t n_param, double *tok_per_s, uint64_t *width,

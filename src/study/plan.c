@@ -9,7 +9,8 @@
 #include "base/units.h"
 #include "law/stats.h"
 
-/* Text bytes a token stands for, in planning only: small byte-level vocabularies give 3.2 to 3.8. */
+/* Text bytes a token stands for, in planning only: small byte-level vocabularies give 3.2 to 3.8.
+ */
 #define BYTES_PER_TOK 3.4
 /* A token scored costs about a third of a token trained: the forward pass alone. */
 #define EVAL_COST (1.0 / 3)
@@ -58,7 +59,8 @@ static double train_seconds(const struct plan *p, const struct study_conf *c)
     return s;
 }
 
-/* Tokens of the sweep at a size: two arms at the smallest and the largest, for the smallest budget. */
+/* Tokens of the sweep at a size: two arms at the smallest and the largest, for the smallest budget.
+ */
 static double sweep_tok(const struct plan *p, size_t model)
 {
     bool swept = p->sweep && (model == 0 || model + 1 == p->n_model);
@@ -103,7 +105,8 @@ double plan_most(const struct plan *p, const struct plan_source *s)
     return strcmp(s->name, "shuffle") == 0 ? 1 : p->share[p->n_share - 1];
 }
 
-/* The largest budget whose study fits into left_s with the plan's sizes; less than a step when none does. */
+/* The largest budget whose study fits into left_s with the plan's sizes; less than a step when none
+ * does. */
 static double largest_budget(struct plan *p, const struct study_conf *c, double left_s,
                              double ratio)
 {
@@ -139,7 +142,8 @@ static double rate_of(const struct plan_speeds *v, double n_param)
     return v->tok_per_s[i] * exp(slope * log(n_param / v->n_param[i]));
 }
 
-/* That of the largest measured size that is no larger: a run that is smaller gains less by threads. */
+/* That of the largest measured size that is no larger: a run that is smaller gains less by threads.
+ */
 static uint64_t width_of(const struct plan_speeds *v, double n_param)
 {
     uint64_t width = v->width[0];
@@ -190,8 +194,8 @@ void plan_fit_time(struct plan *p, const struct study_conf *c, double left_s,
     p->n_model = c->n_model;
     memcpy(p->model, c->model, sizeof p->model);
     bool found = false;
-    /* First the ratio of budgets (a wide ladder makes a law), then the size, then the batch: below a
-     * million tokens small batches train far better (docs/ARCHITECTURE.md). */
+    /* First the ratio of budgets (a wide ladder makes a law), then the size, then the batch: below
+     * a million tokens small batches train far better (docs/ARCHITECTURE.md). */
     for (size_t r = 0; r < N_OF(ratio) && !found; r++)
         for (size_t l = N_OF(ladder); l-- > 0 && !found;)
             for (size_t b = ladder[l][1] < 1000000 ? 2 : 0; b < N_OF(batch) && !found; b++)

@@ -3,8 +3,8 @@
  *
  * The plan is frozen in plan.json before anything is trained, and a resumed study obeys it
  * (docs/ARCHITECTURE.md, rule 6). An arm is a mixture; a trunk is one child process: an arm at one
- * size and seed, trained once with a constant rate and cooled down at each budget (WSD), which gives
- * one run a budget.
+ * size and seed, trained once with a constant rate and cooled down at each budget (WSD), which
+ * gives one run a budget.
  *
  * Arms: natural; KIND@SHARE; and the controls at the largest size: aa (natural, other seeds: must
  * come out "cannot tell"), shuffle@1 (words shuffled, and nothing else: must come out worse), and
@@ -84,9 +84,9 @@ struct plan {
     uint64_t n_trunk, n_run, n_tok;      /* n_tok: trained on, all branches and the sweep */
     double flop;
     uint64_t disk_bytes, n_request;
-    double price; /* of all requests; NaN: the study file gives no prices */
-    double
-        smallest_effect; /* nats that these seeds can detect, at a seed s.d. of .025; INFINITY: none */
+    double price;           /* of all requests; NaN: the study file gives no prices */
+    double smallest_effect; /* nats that these seeds can detect, at a seed s.d. of .025; INFINITY:
+                               none */
     struct strlist warning;
 };
 
@@ -114,7 +114,8 @@ void plan_fit_time(struct plan *p, const struct study_conf *c, double left_s,
 /* Fills arms, counts, expectations and warnings from sizes, budgets, shares, seeds and sources. */
 MUST_USE enum st plan_finish(struct plan *p, const struct study_conf *c, struct err *err);
 
-/* The largest share at which a source is drawn: the plan's, but for shuffled words, which are all of their arm. */
+/* The largest share at which a source is drawn: the plan's, but for shuffled words, which are all
+ * of their arm. */
 double plan_most(const struct plan *p, const struct plan_source *s);
 
 /* Tokens of a source that an arm may draw from, for matched repetition; 0: all. */

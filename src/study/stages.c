@@ -1,4 +1,5 @@
-/* study/stages.c - corpus, tokenizer, token files, generation and the pilots, as child processes. */
+/* study/stages.c - corpus, tokenizer, token files, generation and the pilots, as child processes.
+ */
 #include "study/stages.h"
 
 #include <ctype.h>
@@ -116,8 +117,9 @@ static enum st find_domains(struct study *s, struct strlist *entry, struct err *
     return st;
 }
 
-/* A third of the natural text held out is for development, the rest is one more domain. Which document is held
- * out follows from its id: those of a smaller share are among those of a larger. */
+/* A third of the natural text held out is for development, the rest is one more domain. Which
+ * document is held out follows from its id: those of a smaller share are among those of a larger.
+ */
 static enum st split_held(struct study *s, struct err *err)
 {
     struct strlist argv = { 0 };

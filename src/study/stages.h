@@ -32,12 +32,12 @@ MUST_USE enum st stage_tokens(struct study *s, const char *name, const char *doc
 MUST_USE enum st stage_natural_tokens(struct study *s, struct err *err); /* natural and domains */
 MUST_USE enum st stage_generate(struct study *s, struct plan_source *src, struct err *err);
 MUST_USE enum st stage_synth_pilot(struct study *s, struct plan_source *src, struct err *err);
-/* How runs of n_param are best packed: *width threads each, as many side by side as there are threads
- * and memory for; *tok_per_s of all of them together. */
+/* How runs of n_param are best packed: *width threads each, as many side by side as there are
+ * threads and memory for; *tok_per_s of all of them together. */
 MUST_USE enum st stage_train_pilot(struct study *s, uint64_t n_param, double *tok_per_s,
                                    uint64_t *width, struct err *err);
-/* Widens runs of which there is not memory for so many side by side, as the plan's sizes were not all measured
- * and this machine may be another. */
+/* Widens runs of which there is not memory for so many side by side, as the plan's sizes were not
+ * all measured and this machine may be another. */
 MUST_USE enum st stage_fit_memory(struct study *s, struct err *err);
 MUST_USE enum st stage_sweep(struct study *s, struct err *err);    /* sweep.h: fills plan.lr */
 MUST_USE enum st stage_train(struct study *s, struct err *err);    /* all trunks */
@@ -62,7 +62,8 @@ size_t study_trunks(struct study *s, struct trunk **trunk);
 char *trunk_dir(struct study *s, const struct trunk *t);
 /* The command that trains it, but for --threads. */
 void trunk_args(struct study *s, const struct trunk *t, struct strlist *argv);
-/* Trains them side by side with one line of progress; those that are done cost nothing. ST_IO when one failed. */
+/* Trains them side by side with one line of progress; those that are done cost nothing. ST_IO when
+ * one failed. */
 MUST_USE enum st train_trunks(struct study *s, const struct trunk *trunk, size_t n,
                               const char *label, struct err *err);
 

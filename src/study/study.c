@@ -65,7 +65,8 @@ static double spent(const struct study *s)
     return s->plan.spent_s + clock_s() - s->start_s;
 }
 
-/* For the plan: a tenth is kept, for a pilot that met the machine at a better moment than training does. */
+/* For the plan: a tenth is kept, for a pilot that met the machine at a better moment than training
+ * does. */
 static double time_left(const struct study *s)
 {
     return 0.9 * s->conf.time_budget - spent(s);
@@ -180,7 +181,8 @@ static void take_explicit(struct plan *p, const struct study_conf *c, const stru
     plan_take_speeds(p, v);
 }
 
-/* Source pages for each kind: enough tokens for the largest share and budget at the allowed repetition. */
+/* Source pages for each kind: enough tokens for the largest share and budget at the allowed
+ * repetition. */
 static void choose_pages(struct study *s)
 {
     struct plan *p = &s->plan;
@@ -255,8 +257,8 @@ static enum st first_plan(struct study *s, struct err *err)
     return plan_finish(p, c, err);
 }
 
-/* Everything is made: sizes and budgets that the real token counts allow, and the learning rates that are
- * best at them; then nothing changes any more. */
+/* Everything is made: sizes and budgets that the real token counts allow, and the learning rates
+ * that are best at them; then nothing changes any more. */
 static enum st freeze(struct study *s, struct err *err)
 {
     struct plan *p = &s->plan;

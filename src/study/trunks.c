@@ -1,4 +1,5 @@
-/* study/trunks.c - training: every arm at every size and seed, many child processes side by side. */
+/* study/trunks.c - training: every arm at every size and seed, many child processes side by side.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,8 +146,8 @@ static enum st job_failures(const struct trunk *trunk, struct child_job *job, si
     return n_failed ? ST_IO : st;
 }
 
-/* Every run takes the kernels that the pilot took, "cpu/ISA PRECISION", also when the study goes on elsewhere:
- * a processor that lacks them is refused by train itself. */
+/* Every run takes the kernels that the pilot took, "cpu/ISA PRECISION", also when the study goes on
+ * elsewhere: a processor that lacks them is refused by train itself. */
 static void obey_kernel_path(const struct study *s)
 {
     char isa[32];

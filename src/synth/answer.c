@@ -25,8 +25,8 @@ static bool begins_with_any(const char *s, size_t n, const char *const *list, si
     return false;
 }
 
-/* "Here is a rewritten version of the passage:" + blank: an opener, a word about the task and a colon
- * at the line's end. Returns the bytes to cut. */
+/* "Here is a rewritten version of the passage:" + blank: an opener, a word about the task and a
+ * colon at the line's end. Returns the bytes to cut. */
 static size_t preamble_len(const char *s, size_t n)
 {
     static const char *const opener[] = {
@@ -152,8 +152,8 @@ static void read_text(struct answer *a, const struct recipe *r, const char *s, s
         str_add(&a->text, s, n);
 }
 
-/* After "**", "1.", "-" and "#" at a line's begin: "Question:", "Q:", "Q1:", "Answer:", "A:". Returns
- * 'Q', 'A' or 0 and moves *s behind the colon. */
+/* After "**", "1.", "-" and "#" at a line's begin: "Question:", "Q:", "Q1:", "Answer:", "A:".
+ * Returns 'Q', 'A' or 0 and moves *s behind the colon. */
 static char qa_tag(const char **s, const char *end)
 {
     const char *p = *s;

@@ -67,7 +67,8 @@ static void submit(struct ask *a, const struct item *it)
     a->job->n_asked++;
 }
 
-/* The next item that is neither answered nor out; counts those that are answered. ST_END: none left. */
+/* The next item that is neither answered nor out; counts those that are answered. ST_END: none
+ * left. */
 static enum st next_item(struct ask *a, struct item *it, struct err *err)
 {
     struct job *j = a->job;

@@ -1,8 +1,8 @@
 /*
  * synth/item.h - one request: a piece of a page under one prompt of a recipe, and its key.
  *
- * Which prompt and which values of `vary` follow from the piece's text and the seed alone, so that the
- * same piece asks the same thing in every run.
+ * Which prompt and which values of `vary` follow from the piece's text and the seed alone, so that
+ * the same piece asks the same thing in every run.
  */
 #ifndef MIXLAW_SYNTH_ITEM_H
 #define MIXLAW_SYNTH_ITEM_H

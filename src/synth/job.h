@@ -1,5 +1,6 @@
 /*
- * synth/job.h - the state of one run, shared by its phases: ask.c, settle.c, synth.c, pilot.c. For synth/ only.
+ * synth/job.h - the state of one run, shared by its phases: ask.c, settle.c, synth.c, pilot.c. For
+ * synth/ only.
  */
 #ifndef MIXLAW_SYNTH_JOB_H
 #define MIXLAW_SYNTH_JOB_H

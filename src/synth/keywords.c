@@ -150,7 +150,8 @@ static bool is_capital(const struct word *w)
     return isupper((unsigned char)w->s[0]) && w->n_bytes > 1 && islower((unsigned char)w->s[1]);
 }
 
-/* Names that begin after another word of the same sentence: a sentence's first word is capital anyway. */
+/* Names that begin after another word of the same sentence: a sentence's first word is capital
+ * anyway. */
 static size_t pick_names(struct choice *out, const char *text, size_t n_bytes,
                          struct arena *scratch)
 {

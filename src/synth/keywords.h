@@ -1,9 +1,9 @@
 /*
  * synth/keywords.h - what a page is about: its words by TF-IDF against the corpus, and its names.
  *
- * score = count on the page * ln(pages / pages with the word); words of four letters or more, names are
- * two to four capitalised words in a row inside a sentence. A word that only one page of many has is
- * left out (identifiers, typing errors).
+ * score = count on the page * ln(pages / pages with the word); words of four letters or more, names
+ * are two to four capitalised words in a row inside a sentence. A word that only one page of many
+ * has is left out (identifiers, typing errors).
  *
  *     keywords_learn(k, text, n_bytes);               every page once
  *     keywords_pick(k, text, n_bytes, 6, &buf);       "compiler, linker, Ada Lovelace"

@@ -135,7 +135,8 @@ static bool take_line(struct ledger *l, const char *line, size_t n, uint64_t off
     return true;
 }
 
-/* Reads what is there. Damage followed by a good line is skipped; damage at the end is a torn write. */
+/* Reads what is there. Damage followed by a good line is skipped; damage at the end is a torn
+ * write. */
 static enum st load(struct ledger *l, struct err *err)
 {
     FILE *f = fopen(l->path, "rb");

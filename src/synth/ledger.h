@@ -1,17 +1,20 @@
 /*
  * synth/ledger.h - what was asked and answered, kept for ever: nothing is paid for twice.
  *
- * One append-only file, a JSON object a line, whose last member is a checksum over the bytes before it:
+ * One append-only file, a JSON object a line, whose last member is a checksum over the bytes before
+ * it:
  *
  *     {"key":"9f...","prompt":"1c...","id":"doc-17",...,"raw":"The ...","sum":"5a0c..."}
  *
- * Why not SQLite: a request is written once and read back in bulk, never changed; one write() a line
- * survives kill -9, a torn last line is found by its checksum and cut off, a damaged line elsewhere
- * costs that line alone, and any tool that reads JSONL reads it. SQLite is for the index of runs,
- * where rows change. Lines are synced every 2 s or 256 rows, so a power cut costs at most those.
+ * Why not SQLite: a request is written once and read back in bulk, never changed; one write() a
+ * line survives kill -9, a torn last line is found by its checksum and cut off, a damaged line
+ * elsewhere costs that line alone, and any tool that reads JSONL reads it. SQLite is for the index
+ * of runs, where rows change. Lines are synced every 2 s or 256 rows, so a power cut costs at most
+ * those.
  *
- * A request's key is a digest of everything that the answer follows from: source text, prompts as sent,
- * sampling, seed, model. Limits and parsing are not in it: they are applied to the raw answers anew.
+ * A request's key is a digest of everything that the answer follows from: source text, prompts as
+ * sent, sampling, seed, model. Limits and parsing are not in it: they are applied to the raw
+ * answers anew.
  *
  * One process at a time has a ledger open (a lock file beside it). Threads: none.
  */

@@ -1,4 +1,5 @@
-/* synth/local.c - the generator that runs here: model/generate.h with a GGUF file or a model folder. */
+/* synth/local.c - the generator that runs here: model/generate.h with a GGUF file or a model
+ * folder. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,8 +87,9 @@ static struct js *local_about(const void *state)
     return v;
 }
 
-/* With the settings by default the model's own, so that answers are found again on a machine where auto means something
- * else; whoever asks for a precision or a form of the cache gets answers of that kind alone. */
+/* With the settings by default the model's own, so that answers are found again on a machine where
+ * auto means something else; whoever asks for a precision or a form of the cache gets answers of
+ * that kind alone. */
 static struct digest local_digest(const void *state)
 {
     const struct local *l = state;

@@ -26,8 +26,8 @@ struct pages {
     struct arena_mark base; /* one block stays, so that a page costs no malloc */
 };
 
-/* The pieces of a page that are used: all that are long enough and prose, or `pieces` of them, drawn by
- * the page's own text so that another kind cuts the same page alike. */
+/* The pieces of a page that are used: all that are long enough and prose, or `pieces` of them,
+ * drawn by the page's own text so that another kind cuts the same page alike. */
 static struct piece *pick_pieces(struct arena *a, const struct recipe_input *in, const char *text,
                                  size_t n_bytes, uint64_t seed, size_t *n)
 {

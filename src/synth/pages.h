@@ -1,11 +1,12 @@
 /*
  * synth/pages.h - which pages are used, in which order, and which pieces of them.
  *
- * A page that has at least one usable piece gets a rank: a hash of its text and the seed. --max-docs N
- * takes the N smallest ranks, so that a smaller sample is always part of a larger one, a pilot's
- * answers are used by the run, and no input file is favoured. Pages come in waves of growing rank
- * (64, 128, 256, ... pages), inside a wave in the order of the input: whatever budget ends a run, what was
- * made is a fair sample. The input is read once for the ranks and once a wave; texts are not kept.
+ * A page that has at least one usable piece gets a rank: a hash of its text and the seed.
+ * --max-docs N takes the N smallest ranks, so that a smaller sample is always part of a larger one,
+ * a pilot's answers are used by the run, and no input file is favoured. Pages come in waves of
+ * growing rank (64, 128, 256, ... pages), inside a wave in the order of the input: whatever budget
+ * ends a run, what was made is a fair sample. The input is read once for the ranks and once a wave;
+ * texts are not kept.
  */
 #ifndef MIXLAW_SYNTH_PAGES_H
 #define MIXLAW_SYNTH_PAGES_H

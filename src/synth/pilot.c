@@ -1,11 +1,11 @@
 /*
- * synth/pilot.c - a forecast from a sample. The sampled pages are those a run begins with, drawn at random
- * by their rank, so their mean estimates the mean of all pages:
+ * synth/pilot.c - a forecast from a sample. The sampled pages are those a run begins with, drawn at
+ * random by their rank, so their mean estimates the mean of all pages:
  *
  *     total = n_pages * (mean +- t * sd / sqrt(n)),      rates by Wilson's interval; both 90 %
  *
- * A page that the run will surely have in common with the pilot varies no more: the finite population
- * correction sqrt(1 - n / n_pages) takes that into account.
+ * A page that the run will surely have in common with the pilot varies no more: the finite
+ * population correction sqrt(1 - n / n_pages) takes that into account.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -14,7 +14,8 @@
 #include "base/log.h"
 #include "synth/job.h"
 
-/* Student's t for 90 % two-sided, by degrees of freedom: Cornish-Fisher expansion about the normal. */
+/* Student's t for 90 % two-sided, by degrees of freedom: Cornish-Fisher expansion about the normal.
+ */
 static double student90(double df)
 {
     const double z = 1.6448536;

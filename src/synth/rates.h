@@ -2,8 +2,8 @@
  * synth/rates.h - what became of the answers: counts by verdict and variant, means of the measures,
  * and the judgement whether the generator is too weak for the recipe.
  *
- * "raw" rates are about answers as they came, before preambles were stripped, loops cut and sentences
- * dropped: they describe the generator. The rates of verdicts describe what was kept.
+ * "raw" rates are about answers as they came, before preambles were stripped, loops cut and
+ * sentences dropped: they describe the generator. The rates of verdicts describe what was kept.
  */
 #ifndef MIXLAW_SYNTH_RATES_H
 #define MIXLAW_SYNTH_RATES_H

@@ -1,4 +1,5 @@
-/* synth/recipe.c - see recipe.h. Every setting is a row of a table; the rest is checks across settings. */
+/* synth/recipe.c - see recipe.h. Every setting is a row of a table; the rest is checks across
+ * settings. */
 #include "synth/recipe.h"
 
 #include <ctype.h>
@@ -178,7 +179,8 @@ static enum st read_vary(const struct yml *v, const char *file, void *obj, struc
     return ST_OK;
 }
 
-/* Length of a placeholder's name after '{' at p; 0 when this is no placeholder but a plain brace. */
+/* Length of a placeholder's name after '{' at p; 0 when this is no placeholder but a plain brace.
+ */
 static size_t slot_len(const char *p)
 {
     size_t n = 0;

@@ -1,10 +1,10 @@
 /*
  * synth/recipe.h - a recipe: how one kind of synthetic text is made. One YAML file, no code.
  *
- * A recipe says what a generator is given (input, prompts, sampling), how its answer is read (parse),
- * which answers are dropped (limits) and when the generator as a whole is called too weak (weak).
- * The shipped ones stand in recipes/, are compiled in and double as the manual: copy one, change it,
- * pass it by --recipe FILE.yaml.
+ * A recipe says what a generator is given (input, prompts, sampling), how its answer is read
+ * (parse), which answers are dropped (limits) and when the generator as a whole is called too weak
+ * (weak). The shipped ones stand in recipes/, are compiled in and double as the manual: copy one,
+ * change it, pass it by --recipe FILE.yaml.
  *
  *     struct recipe *r;
  *     st = recipe_open(&r, "hq", err);             a shipped name, or a path that ends in .yaml

@@ -1,10 +1,11 @@
 /*
  * synth/server.c - an OpenAI-style server as a generator: BASE/v1/chat/completions.
  *
- * Every sampling field is sent, because servers' defaults differ. A server that knows only OpenAI's own
- * fields says so with a 400 that names the stranger; then the extras are left out from there on, with a
- * warning when the recipe sets one of them and "left_out" in the manifest. An answer that is no JSON, has no choices
- * or is empty is asked again (REPOST_MAX times); an empty one that stays empty is an answer.
+ * Every sampling field is sent, because servers' defaults differ. A server that knows only OpenAI's
+ * own fields says so with a 400 that names the stranger; then the extras are left out from there
+ * on, with a warning when the recipe sets one of them and "left_out" in the manifest. An answer
+ * that is no JSON, has no choices or is empty is asked again (REPOST_MAX times); an empty one that
+ * stays empty is an answer.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,8 +146,8 @@ static enum st look_at_props(struct server *s, int want, struct err *err)
     return ST_OK;
 }
 
-/* The model's name and what the server says of its weights, never its address: the same model behind
- * another port is the same model. */
+/* The model's name and what the server says of its weights, never its address: the same model
+ * behind another port is the same model. */
 static struct digest model_digest(const struct server *s)
 {
     struct hasher *h = hasher_new();
@@ -283,7 +284,8 @@ static void server_submit(void *state, const struct gen_request *r)
     post(s, i);
 }
 
-/* A 400 that names one of our fields: the next smaller set of fields; false when it is not about fields. */
+/* A 400 that names one of our fields: the next smaller set of fields; false when it is not about
+ * fields. */
 static bool fewer_fields(struct server *s, const struct call *c, const struct net_reply *reply)
 {
     static const char *const extra[] = { "top_k",

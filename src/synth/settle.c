@@ -34,8 +34,8 @@ struct settle {
     uint64_t page_tok_prompt, page_tok, page_kept_tok, page_requests;
 };
 
-/* An older result goes, its manifest first: what has a manifest is whole. With it goes what killed runs
- * left half written. */
+/* An older result goes, its manifest first: what has a manifest is whole. With it goes what killed
+ * runs left half written. */
 static enum st remove_old(const struct job *j, struct err *err)
 {
     struct strlist names = { 0 };
@@ -249,7 +249,8 @@ static int is_space(char c)
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
-/* The words in random order: the poison control. Their text is that of the copy, byte counts alike. */
+/* The words in random order: the poison control. Their text is that of the copy, byte counts alike.
+ */
 static char *shuffled(struct arena *a, const char *text, size_t n_bytes, uint64_t seed)
 {
     uint32_t *at = ARENA_ARRAY(a, uint32_t, n_bytes / 2 + 1);

@@ -71,7 +71,8 @@ static bool budget_grew(const struct js *counts, const struct synth_conf *c)
 }
 
 /* ST_END: finished with these settings, *row is its result. ST_OK: work to do. A finished folder of
- * other settings is taken over when recipe and generator are the same: its ledger holds what was paid. */
+ * other settings is taken over when recipe and generator are the same: its ledger holds what was
+ * paid. */
 static enum st check_done(const struct synth_conf *c, const struct js *settings,
                           const struct js *inputs, struct js **row, struct err *err)
 {

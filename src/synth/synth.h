@@ -1,8 +1,9 @@
 /*
- * synth/synth.h - synthetic documents from pages, a recipe and a generator; resumable, nothing paid twice.
+ * synth/synth.h - synthetic documents from pages, a recipe and a generator; resumable, nothing paid
+ * twice.
  *
- * A run has two phases. It asks what the ledger does not answer yet, then it goes over all pages again,
- * judges the raw answers and writes the folder:
+ * A run has two phases. It asks what the ledger does not answer yet, then it goes over all pages
+ * again, judges the raw answers and writes the folder:
  *
  *     ledger.jsonl              every request and raw answer (synth/ledger.h)
  *     docs-00000.jsonl.zst ...  kept documents, in the order of the plan
@@ -10,9 +11,9 @@
  *     samples.json              some source/answer pairs with their verdicts, for people
  *     manifest.json             settings, input digests, counts, rates; written last
  *
- * So a changed limit or rule costs no request, a changed prompt costs that prompt's requests, and after
- * a kill at any moment the same command ends with the same documents. Budgets (tokens, cost, time) end
- * the asking cleanly; with a larger budget the same command goes on.
+ * So a changed limit or rule costs no request, a changed prompt costs that prompt's requests, and
+ * after a kill at any moment the same command ends with the same documents. Budgets (tokens, cost,
+ * time) end the asking cleanly; with a larger budget the same command goes on.
  *
  * Threads: one run a process at a time in a folder (locked).
  */
@@ -41,11 +42,12 @@ struct synth_conf {
     bool strict;
 };
 
-/* *row: what `synth` prints. ST_INTERRUPTED keeps everything; ST_NET when too many requests failed. */
+/* *row: what `synth` prints. ST_INTERRUPTED keeps everything; ST_NET when too many requests failed.
+ */
 MUST_USE enum st synth_run(const struct synth_conf *conf, struct js **row, struct err *err);
 
-/* Asks for n pages (those a run would begin with) and forecasts the whole: *row is what `synth pilot`
- * prints. Answers go to the same ledger. */
+/* Asks for n pages (those a run would begin with) and forecasts the whole: *row is what `synth
+ * pilot` prints. Answers go to the same ledger. */
 MUST_USE enum st synth_pilot(const struct synth_conf *conf, uint64_t n, struct js **row,
                              struct err *err);
 

@@ -3,8 +3,8 @@
  *
  * A word is a run of ASCII letters and digits or bytes above 127, compared without ASCII case. A
  * sentence ends at . ! or ? (with closing quotes or brackets) before white space, not after common
- * abbreviations and initials, or at the end of a line. Passages are whole sentences in a row, packed
- * up to a number of words; they are slices of the page, never rewritten.
+ * abbreviations and initials, or at the end of a line. Passages are whole sentences in a row,
+ * packed up to a number of words; they are slices of the page, never rewritten.
  */
 #ifndef MIXLAW_SYNTH_TEXT_H
 #define MIXLAW_SYNTH_TEXT_H

@@ -1,10 +1,10 @@
 /*
  * synth/verdict.h - from a generator's raw answer to a document, or to the reason why it is none.
  *
- * Raw answers stay in the ledger for ever; everything here is computed from them again on every run,
- * so that another limit or another rule costs seconds and no request. Two steps:
+ * Raw answers stay in the ledger for ever; everything here is computed from them again on every
+ * run, so that another limit or another rule costs seconds and no request. Two steps:
  *
- *     answer_read     strips preambles and chatter, cuts what was cut off, parses questions and answers
+ *     answer_read     strips preambles and chatter, cuts what was cut off, parses questions
  *     answer_judge    measures and compares with the recipe's limits
  *
  * An answer has one verdict, the first in the order of enum verdict that holds; `flags` has all.

@@ -21,7 +21,8 @@ struct bytemap {
 void bytemap_init(struct bytemap *m);
 /* Appends the bytes as symbols, UTF-8. */
 void bytemap_write(const struct bytemap *m, const uint8_t *bytes, size_t n, struct strbuf *out);
-/* Appends the bytes that the symbols stand for; false, with *out as it was, when one stands for none. */
+/* Appends the bytes that the symbols stand for; false, with *out as it was, when one stands for
+ * none. */
 bool bytemap_read(const struct bytemap *m, const char *symbols, size_t n, struct strbuf *out);
 
 #endif

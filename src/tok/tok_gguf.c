@@ -4,10 +4,10 @@
  * Model "gpt2" (byte-level BPE) with a pre-tokenizer of split.h. Tokens of type control and unknown
  * are special, user-defined ones are matched in any text; unused ones are never produced.
  *
- * llama.cpp never brings text to NFC, whatever the tokenizer.json asked for; neither do we for a file that does not
- * say so. Files written here say it under a key of ours, which llama.cpp passes over, so that the
- * way from tokenizer.json to GGUF and back loses nothing.
- * Source: the GGUF specification; the pre-tokenizers' names are llama.cpp's.
+ * llama.cpp never brings text to NFC, whatever the tokenizer.json asked for; neither do we for a
+ * file that does not say so. Files written here say it under a key of ours, which llama.cpp passes
+ * over, so that the way from tokenizer.json to GGUF and back loses nothing. Source: the GGUF
+ * specification; the pre-tokenizers' names are llama.cpp's.
  */
 #include "tok/vocab.h"
 

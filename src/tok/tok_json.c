@@ -1,10 +1,10 @@
 /*
  * tok/tok_json.c - Hugging Face tokenizer.json, in and out.
  *
- * Read: byte-level BPE without normalizer or with NFC, with one of the splitters of split.h. Whatever else the
- * file asks for that would change ids is ST_UNSUPPORTED by name; the post-processor is ignored,
- * since it only adds tokens around a text. Merges may be "a b" or ["a","b"].
- * Source: the serialisation of the tokenizers library, versions 0.12 to 0.23.
+ * Read: byte-level BPE without normalizer or with NFC, with one of the splitters of split.h.
+ * Whatever else the file asks for that would change ids is ST_UNSUPPORTED by name; the
+ * post-processor is ignored, since it only adds tokens around a text. Merges may be "a b" or
+ * ["a","b"]. Source: the serialisation of the tokenizers library, versions 0.12 to 0.23.
  */
 #include "tok/vocab.h"
 

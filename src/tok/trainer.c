@@ -1,12 +1,12 @@
 /*
  * tok/trainer.c - learning merges: always the most frequent pair of neighbours, inside words.
  *
- * Words are counted in a hash table. Their distinct spellings, one after the other with a separator,
- * are the text that is merged: a symbol stands at the position of its first byte, its length is
- * its token's, and the position of its last byte points back to its first, so both neighbours are
- * found without a list. Each pair has its count and the positions where it was once; a merge visits
- * those, skips what is gone and adds the pairs it makes. Costs follow the occurrences, whatever the
- * length of a word.
+ * Words are counted in a hash table. Their distinct spellings, one after the other with a
+ * separator, are the text that is merged: a symbol stands at the position of its first byte, its
+ * length is its token's, and the position of its last byte points back to its first, so both
+ * neighbours are found without a list. Each pair has its count and the positions where it was once;
+ * a merge visits those, skips what is gone and adds the pairs it makes. Costs follow the
+ * occurrences, whatever the length of a word.
  *
  * Equal counts: the pair with the smaller left id, then the smaller right id, as the tokenizers
  * library does; ids are the special token, the bytes in the order of their symbols, then products.

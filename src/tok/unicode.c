@@ -105,10 +105,10 @@ enum char_class wide_class(const uint8_t *p, const uint8_t *end, size_t *n_bytes
 
 /* ---- NFC. ---- */
 
-/* Characters of Unicode 9.0 that NFC may change or join to what stands before them: those of a combining class, those
- * that are no longer themselves in NFC, and second halves of compositions. Small gaps between them hold characters
- * that never change, which costs a little time only. Before 0x300 there is none; whatever a newer utf8proc knows
- * beyond these is left alone. */
+/* Characters of Unicode 9.0 that NFC may change or join to what stands before them: those of a
+ * combining class, those that are no longer themselves in NFC, and second halves of compositions.
+ * Small gaps between them hold characters that never change, which costs a little time only. Before
+ * 0x300 there is none; whatever a newer utf8proc knows beyond these is left alone. */
 static const struct range changing[] = {
     { 0x300, 0x36F },     { 0x374, 0x374 },     { 0x37E, 0x37E },     { 0x387, 0x387 },
     { 0x483, 0x487 },     { 0x591, 0x5C5 },     { 0x5C7, 0x5C7 },     { 0x610, 0x61A },
@@ -199,15 +199,16 @@ static int mark_class(int32_t c)
     return utf8proc_get_property(c)->combining_class;
 }
 
-/* Whether marks behind c, which is none of `changing`, may join it: not where it is a mark since Unicode 9.0, nor where
- * it is one of the only two letters since that compose with older marks (Todhri, of Unicode 16). */
+/* Whether marks behind c, which is none of `changing`, may join it: not where it is a mark since
+ * Unicode 9.0, nor where it is one of the only two letters since that compose with older marks
+ * (Todhri, of Unicode 16). */
 static bool may_be_joined(int32_t c)
 {
     return c >= 0 && mark_class(c) == 0 && c != 0x105D2 && c != 0x105DA;
 }
 
-/* Puts the n marks at c in the order of their classes, equal ones as they were. A text may be one long run of marks,
- * so this counts instead of comparing. */
+/* Puts the n marks at c in the order of their classes, equal ones as they were. A text may be one
+ * long run of marks, so this counts instead of comparing. */
 static void sort_marks(struct nfc *s, int32_t *c, size_t n)
 {
     if (n < 2)
@@ -229,7 +230,8 @@ static void sort_marks(struct nfc *s, int32_t *c, size_t n)
     memcpy(c, s->sorted, n * sizeof *c);
 }
 
-/* Appends the NFC of the stretch at p, a character and the changing ones behind it; returns its end. */
+/* Appends the NFC of the stretch at p, a character and the changing ones behind it; returns its
+ * end. */
 static const uint8_t *add_stretch(struct nfc *s, const uint8_t *p, const uint8_t *end)
 {
     size_t n;

@@ -41,7 +41,8 @@ struct nfc { /* memory for one text at a time; begins as zeros */
     int32_t *c, *sorted; /* characters of a stretch */
     size_t n, cap, sorted_cap;
 };
-/* The text in NFC, and its length: the text itself when nothing in it could change, else valid until the next call. */
+/* The text in NFC, and its length: the text itself when nothing in it could change, else valid
+ * until the next call. */
 const uint8_t *nfc_text(struct nfc *s, const uint8_t *text, size_t *n_bytes);
 void nfc_release(struct nfc *s);
 

@@ -75,7 +75,8 @@ void vocab_finish(struct tok *t); /* end-of-document id, digest */
 /* Id of the token of text with these bytes, or NO_TOKEN. */
 uint32_t vocab_find(const struct tok *t, const void *bytes, size_t n_bytes);
 
-/* A token as files spell it: text in symbols (tok/bytemap.h), whole tokens as they are; valid until b changes. */
+/* A token as files spell it: text in symbols (tok/bytemap.h), whole tokens as they are; valid until
+ * b changes. */
 struct bytemap;
 const char *token_symbols(const struct tok *t, const struct bytemap *map, uint32_t id,
                           struct strbuf *b);

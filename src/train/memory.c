@@ -1,4 +1,5 @@
-/* train/memory.c - what a run takes of memory, part by part, and whether the machine has it. See plan.h. */
+/* train/memory.c - what a run takes of memory, part by part, and whether the machine has it. See
+ * plan.h. */
 #include "base/log.h"
 #include "base/units.h"
 #include "train/plan.h"

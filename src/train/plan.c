@@ -18,7 +18,8 @@
 enum { MAX_SOURCES = 64, MAX_BUDGETS = 64, MAX_PASS_TOKENS = 8192, CHUNK_TOKENS = 1024 };
 static const double share_slack = 1e-3; /* so that 0.33 and 0.67, or three times 0.333, are fine */
 
-/* Below, SOURCE=PREFIX@SHARE[:MAXTOK]. A prefix may hold any of these signs, so the last @ counts. */
+/* Below, SOURCE=PREFIX@SHARE[:MAXTOK]. A prefix may hold any of these signs, so the last @ counts.
+ */
 static enum st parse_source(struct train_plan *p, const char *text, struct mixture_source *out,
                             struct err *err)
 {
@@ -69,7 +70,8 @@ static enum st parse_sources(struct train_plan *p, struct err *err)
     for (size_t i = 0; i < data->n; i++)
         p->source[i].share /= sum;
     p->n_source = data->n;
-    /* Without a source of that name the first one is natural, unless --kind says it is the synthetic one. */
+    /* Without a source of that name the first one is natural, unless --kind says it is the
+     * synthetic one. */
     p->n_natural = p->conf->kind == NULL || strcmp(p->conf->kind, p->source[0].name) != 0;
     if (strcmp(p->source[0].name, "natural") == 0)
         p->n_natural = 1;
@@ -166,7 +168,8 @@ static enum st open_data(struct train_plan *p, int *vocab_size, struct err *err)
     return st;
 }
 
-/* model/'s names, so that a person can write a shape by hand; Hugging Face's config.json is --init's. */
+/* model/'s names, so that a person can write a shape by hand; Hugging Face's config.json is
+ * --init's. */
 static enum st read_shape(struct model_conf *c, const char *path, int vocab_size, uint64_t seq_len,
                           struct err *err)
 {

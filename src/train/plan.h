@@ -1,14 +1,14 @@
 /*
  * train/plan.h - from what was asked to what is done: sources, shape, steps, rates, folders.
  *
- *     st = train_plan_open(&p, conf, env, err);     opens token files and tokenizer, checks them all
- *     js = train_plan_json(p, budget, backend);     --dry-run
+ *     st = train_plan_open(&p, conf, env, err);   opens token files and tokenizer, checks them all
+ *     js = train_plan_json(p, budget, backend);   --dry-run
  *     train_plan_close(p);
  *
  * What was asked, with digests of the inputs, goes into train_plan_asked, whose digest is the run's
- * key: a begun folder goes on only under the same key. Paths, threads and processor are not part of it.
- * What it left open is resolved here, or taken from the folder when it was begun before, and goes into
- * train_plan_settings.
+ * key: a begun folder goes on only under the same key. Paths, threads and processor are not part of
+ * it. What it left open is resolved here, or taken from the folder when it was begun before, and
+ * goes into train_plan_settings.
  */
 #ifndef MIXLAW_TRAIN_PLAN_H
 #define MIXLAW_TRAIN_PLAN_H
@@ -21,8 +21,8 @@
 #include "train/conf.h"
 #include "train/schedule.h"
 
-/* Of training as a stage: raised when the same settings would give another result, as when a default in
- * conf.c changes. What is merely chosen otherwise (a default rate) does not raise it. */
+/* Of training as a stage: raised when the same settings would give another result, as when a
+ * default in conf.c changes. What is merely chosen otherwise (a default rate) does not raise it. */
 enum { TRAIN_VERSION = 2 };
 
 struct train_budget {
@@ -81,13 +81,15 @@ MUST_USE enum st train_shape(struct model_conf *out, const struct train_conf *co
 void train_memory(const struct train_plan *p, const struct backend *b, struct model_memory *m);
 /* Part by part and in all, bytes. */
 struct js *train_memory_json(const struct model_memory *m);
-/* ST_USAGE where it is more than limit_bytes (0: unknown), which would end in the kernel's killing of the run. */
+/* ST_USAGE where it is more than limit_bytes (0: unknown), which would end in the kernel's killing
+ * of the run. */
 MUST_USE enum st train_memory_check(const struct model_memory *m, double limit_bytes,
                                     struct err *err);
 
 #define TRAIN_ADAM_EPS 1e-8
 
-/* Windows in one pass: whole chunks of the model, so that how a step is cut changes no byte of its result. */
+/* Windows in one pass: whole chunks of the model, so that how a step is cut changes no byte of its
+ * result. */
 int train_pass(uint64_t n_window, uint64_t seq_len);
 
 #endif

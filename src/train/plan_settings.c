@@ -1,4 +1,5 @@
-/* train/plan_settings.c - what run folders keep of a plan: what was asked, which is the key, and what was resolved. */
+/* train/plan_settings.c - what run folders keep of a plan: what was asked, which is the key, and
+ * what was resolved. */
 #include <string.h>
 
 #include "base/hash.h"
@@ -37,7 +38,8 @@ static bool is_aside(const char *name)
     return false;
 }
 
-/* Every setting that is not as always. A new one enters the key by itself and leaves old keys alone. */
+/* Every setting that is not as always. A new one enters the key by itself and leaves old keys
+ * alone. */
 static void put_changed(struct js *v, const struct train_conf *c)
 {
     struct js *now = field_json(train_field, N_TRAIN_FIELD, c),

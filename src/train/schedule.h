@@ -2,14 +2,15 @@
  * train/schedule.h - the learning rate of a step, a pure function.
  *
  *     cosine    warm-up from 0, then half a cosine to a tenth of the rate at the last step
- *     linear    warm-up from 0, then straight down; the first step after it still has the full rate, the one
- *               behind the last would have none
+ *     linear    warm-up from 0, then straight down; the first step after it still has the full
+ *               rate, the one behind the last would have none
  *     wsd       warm-up, constant, then over the last part (cooldown, a fifth) down to 0
  *     constant  warm-up, constant: a trunk without its branches
  *
- * The cool-down's shape is linear, or 1 - sqrt(progress), which ends lower on most models (Hägele et
- * al. 2024, arXiv:2405.18392, section 4). Before the cool-down a wsd schedule does not depend on its
- * end: budgets share a trunk, and the branch of n_step steps departs after schedule_branch steps.
+ * The cool-down's shape is linear, or 1 - sqrt(progress), which ends lower on most models (Hägele
+ * et al. 2024, arXiv:2405.18392, section 4). Before the cool-down a wsd schedule does not depend on
+ * its end: budgets share a trunk, and the branch of n_step steps departs after schedule_branch
+ * steps.
  */
 #ifndef MIXLAW_TRAIN_SCHEDULE_H
 #define MIXLAW_TRAIN_SCHEDULE_H

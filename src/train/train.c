@@ -446,8 +446,8 @@ static enum st begin_budget(struct trainer *t, const struct train_budget *b, cha
     return st;
 }
 
-/* The step after which losses count for loss_train: the last tenth, never before the branch point, so
- * that a branch and a run of its own say the same. */
+/* The step after which losses count for loss_train: the last tenth, never before the branch point,
+ * so that a branch and a run of its own say the same. */
 static uint64_t tail_of(const struct train_plan *p, uint64_t n_step)
 {
     uint64_t tail = n_step - (n_step + 9) / 10;

@@ -1,5 +1,5 @@
-/* tests/backend/main.c - every operation of the fast backends against the plain loops of `ref`, and ref
- * against finite differences. */
+/* tests/backend/main.c - every operation of the fast backends against the plain loops of `ref`, and
+ * ref against finite differences. */
 #include "check.h"
 
 #include <math.h>
@@ -567,7 +567,8 @@ static void test_open(void)
     backend_close(b);
 }
 
-/* What a row is called, what it multiplies in when nothing is asked, and that a processor without it says so. */
+/* What a row is called, what it multiplies in when nothing is asked, and that a processor without
+ * it says so. */
 static void forced(const char *isa, enum precision p, const char *want)
 {
     struct backend *b = NULL;
@@ -664,7 +665,8 @@ static void test_tables(void)
     }
 }
 
-/* Parts of calls on one thread, on two, and between calls: none negative, together the time that passed. */
+/* Parts of calls on one thread, on two, and between calls: none negative, together the time that
+ * passed. */
 static void test_profile(void)
 {
     for (int n_thread = 1; n_thread <= 2; n_thread++) {

@@ -188,7 +188,8 @@ static void sleep_a_bit(void *job, size_t i, int thread)
     nanosleep(&t, NULL);
 }
 
-/* Three items of 20 ms on two threads: whatever else runs, at least that long at work and in pool_run. */
+/* Three items of 20 ms on two threads: whatever else runs, at least that long at work and in
+ * pool_run. */
 static void test_pool_time(void)
 {
     struct pool *p = pool_new(2);
@@ -205,7 +206,8 @@ static void test_pool_time(void)
     CHECK(t.busy_s == 0 && t.run_s == 0, "no pool");
 }
 
-/* Zeroed to both ends, aligned, and given back: a second block after a full first one is zeroed too. */
+/* Zeroed to both ends, aligned, and given back: a second block after a full first one is zeroed
+ * too. */
 static void test_pages(void)
 {
     static const size_t size[] = { PAGES_LEAST, 2 << 20, (2 << 20) + 1, 7000000 };
@@ -398,7 +400,8 @@ static void test_paths(void)
     free(dir);
 }
 
-/* What is no plain file is written into and stays what it is; a link stays and its file is replaced. */
+/* What is no plain file is written into and stays what it is; a link stays and its file is
+ * replaced. */
 static void test_special_files(void)
 {
     struct err err = { "" };

@@ -195,7 +195,8 @@ static UNUSED uint64_t peak_kib(void)
     return (uint64_t)u.ru_maxrss;
 }
 
-/* One line of 100 MB, as text, as JSONL and as a record: skipped and counted, what follows is read. */
+/* One line of 100 MB, as text, as JSONL and as a record: skipped and counted, what follows is read.
+ */
 static void test_long_line(void)
 {
     static const struct {

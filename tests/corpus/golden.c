@@ -1,4 +1,5 @@
-/* tests/corpus/golden.c - each sample of tests/golden/corpus gives exactly the documents beside it. */
+/* tests/corpus/golden.c - each sample of tests/golden/corpus gives exactly the documents beside it.
+ */
 #include <unistd.h>
 
 #include "base/log.h"

@@ -4,8 +4,8 @@
 
 #include "check.h"
 
-/* Token files of n_doc documents whose lengths cycle between shortest and longest; tokens count up from 1
- * below vocab_size, each document ends with 0. Returns the prefix, the caller frees it. */
+/* Token files of n_doc documents whose lengths cycle between shortest and longest; tokens count up
+ * from 1 below vocab_size, each document ends with 0. Returns the prefix, the caller frees it. */
 char *make_shard(const char *name, size_t n_doc, size_t shortest, size_t longest, int vocab_size);
 
 extern const struct check_test shard_tests[], mixture_tests[], encode_tests[];

@@ -118,7 +118,8 @@ static void test_mixture_paired(void)
     free(a);
 }
 
-/* Every token of the pool is drawn once before any is drawn twice; counts of unique tokens are exact. */
+/* Every token of the pool is drawn once before any is drawn twice; counts of unique tokens are
+ * exact. */
 static void check_epochs(const char *prefix, double share_natural, int seq_len, uint64_t max_tok)
 {
     struct mixture_source s[] = { { "natural", prefix, share_natural, max_tok },
@@ -310,7 +311,8 @@ static void test_mixture_threads(void)
     free(a);
 }
 
-/* A file too large to be read beforehand: damage is named by whatever window meets it, and by no other. */
+/* A file too large to be read beforehand: damage is named by whatever window meets it, and by no
+ * other. */
 static void test_mixture_damaged(void)
 {
     enum { N_DOC = 10, LEN = 60000, L = 100, AT = 123456 };

@@ -136,7 +136,8 @@ static enum st damage_and_open(const struct damage *d, const char *prefix, struc
 
 static void test_shard_damage(void)
 {
-    /* 3 documents of 2, 4, 3 tokens: lengths at 34, offsets at 46, document index at 70, size 102 */
+    /* 3 documents of 2, 4, 3 tokens: lengths at 34, offsets at 46, document index at 70, size 102
+     */
     static const struct damage row[] = {
         { "sound", -1, 0, 0, ST_OK, "" },
         { "magic", 3, 'x', 1, ST_FORMAT, "at byte 0" },

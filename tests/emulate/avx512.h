@@ -1,9 +1,10 @@
 /*
  * tests/emulate/avx512.h - AVX-512 and AVX512-BF16 on processors that have AVX2 only, for tests.
  *
- * Included by the compiler before a kernel source (-include), so that the very lines that run on such a
- * processor run here: SIMDe gives each intrinsic by AVX2 or plain C, and what it lacks stands below, from
- * Intel's pseudo-code. After it the source sees the macros of a compiler that targets AVX-512.
+ * Included by the compiler before a kernel source (-include), so that the very lines that run on
+ * such a processor run here: SIMDe gives each intrinsic by AVX2 or plain C, and what it lacks
+ * stands below, from Intel's pseudo-code. After it the source sees the macros of a compiler that
+ * targets AVX-512.
  */
 #ifndef MIXLAW_TESTS_EMULATE_AVX512_H
 #define MIXLAW_TESTS_EMULATE_AVX512_H

@@ -1,10 +1,10 @@
 /*
  * tests/emulate/tiles.h - the AMX instructions of backend/cpu/tiles.h in plain C, for tests.
  *
- * Stands in for that header (same guard) where the compiler includes it first. Tile registers belong to the
- * thread; whatever traps on the processor ends the program here: no configuration, a tile used that has
- * none, shapes that do not fit. From the pseudo-code of Intel SDM volume 2: sums of even and odd elements apart, added
- * at the end; denormals are zero.
+ * Stands in for that header (same guard) where the compiler includes it first. Tile registers
+ * belong to the thread; whatever traps on the processor ends the program here: no configuration, a
+ * tile used that has none, shapes that do not fit. From the pseudo-code of Intel SDM volume 2: sums
+ * of even and odd elements apart, added at the end; denormals are zero.
  */
 #ifndef MIXLAW_BACKEND_CPU_TILES_H
 #define MIXLAW_BACKEND_CPU_TILES_H

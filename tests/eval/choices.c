@@ -1,4 +1,5 @@
-/* tests/eval/choices.c - multiple choice against lm-evaluation-harness (recorded), and questions that are none. */
+/* tests/eval/choices.c - multiple choice against lm-evaluation-harness (recorded), and questions
+ * that are none. */
 #include <math.h>
 
 #include "base/file.h"

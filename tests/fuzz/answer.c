@@ -1,4 +1,5 @@
-/* fuzz/answer.c - what a generator wrote, read as a document; and a ledger's line. Byte 0 picks the recipe. */
+/* fuzz/answer.c - what a generator wrote, read as a document; and a ledger's line. Byte 0 picks the
+ * recipe. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
-/* fuzz/reader.c - any file as documents: WARC, WET, JSONL, HTML, POD, DICT, text, through gzip and zstd. */
+/* fuzz/reader.c - any file as documents: WARC, WET, JSONL, HTML, POD, DICT, text, through gzip and
+ * zstd. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,9 +1,10 @@
 /*
  * fuzz/replay.c - runs a driver without libFuzzer:   fuzz_NAME SECONDS SEED...
  *
- * Each seed (a file, or the files of a folder) goes through as it is, cut short at some places, and then
- * mutated by a seeded generator until the time is over. A failure is an abort or a sanitizer's report;
- * what was tried last is kept as fuzz-last-NAME in the working folder, to be given as a seed again.
+ * Each seed (a file, or the files of a folder) goes through as it is, cut short at some places, and
+ * then mutated by a seeded generator until the time is over. A failure is an abort or a sanitizer's
+ * report; what was tried last is kept as fuzz-last-NAME in the working folder, to be given as a
+ * seed again.
  */
 #include <signal.h>
 #include <stdio.h>

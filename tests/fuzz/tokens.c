@@ -1,6 +1,6 @@
 /*
- * fuzz/tokens.c - token files: Megatron, llm.c, datatrove. Byte 0 says which; bytes 1 and 2 say how much
- * of the rest is the file with the ids, the other part is the index.
+ * fuzz/tokens.c - token files: Megatron, llm.c, datatrove. Byte 0 says which; bytes 1 and 2 say how
+ * much of the rest is the file with the ids, the other part is the index.
  */
 #include <stdlib.h>
 

@@ -1,4 +1,5 @@
-/* tests/generate/given.c - log-probabilities of given text: against logits, among neighbours, and what is refused. */
+/* tests/generate/given.c - log-probabilities of given text: against logits, among neighbours, and
+ * what is refused. */
 #include <math.h>
 
 #include "base/mem.h"

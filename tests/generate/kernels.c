@@ -1,4 +1,5 @@
-/* tests/generate/kernels.c - every family of kernels that runs here against plain loops in double. */
+/* tests/generate/kernels.c - every family of kernels that runs here against plain loops in double.
+ */
 #include <math.h>
 
 #include "backend/cpu/decode.h"
@@ -162,9 +163,10 @@ static double off_by(const float *out, const float *q, const float *key, const f
     return worst;
 }
 
-/* Against the formula over what the cache holds attention is as good as floats are. Over the keys and values that were
- * put there it is off by what the form costs: normal ones in bytes change a score by about 0.006 sqrt(d), a few times
- * that at worst. Plain C writes the same bytes and reads the same from them. */
+/* Against the formula over what the cache holds attention is as good as floats are. Over the keys
+ * and values that were put there it is off by what the form costs: normal ones in bytes change a
+ * score by about 0.006 sqrt(d), a few times that at worst. Plain C writes the same bytes and reads
+ * the same from them. */
 static void attention(const struct decode_kernels *k, enum decode_kv kv, int d, int n_pos)
 {
     const struct decode_kernels *plain = decode_kernels_plain();
@@ -298,8 +300,9 @@ static void kept_halves(const struct decode_kernels *k)
     free(at);
 }
 
-/* Bytes: a value is off by half a step of its group at most, other groups do not matter, and what is not a number is
- * not hidden. Below the smallest half a scale is coarse: what is smaller than 4e-6 may be lost. */
+/* Bytes: a value is off by half a step of its group at most, other groups do not matter, and what
+ * is not a number is not hidden. Below the smallest half a scale is coarse: what is smaller than
+ * 4e-6 may be lost. */
 static void kept_bytes(const struct decode_kernels *k)
 {
     enum { D = 80, N_GROUP = 3 };

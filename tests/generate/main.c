@@ -1,8 +1,8 @@
 /*
  * tests/generate/main.c - the generator's tests.
  *
- * Besides, for comparisons with other programs:  test_generate logits MODEL TOKENS.u32 LOGITS.f32 [PRECISION]
- * in fp32, or as the generator computes with a quantised file (int8, int16, auto)
+ * Besides, for comparisons with other programs:  test_generate logits MODEL TOKENS.u32 LOGITS.f32
+ * [PRECISION] in fp32, or as the generator computes with a quantised file (int8, int16, auto)
  */
 #include "base/mem.h"
 #include "generate_tests.h"

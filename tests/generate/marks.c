@@ -1,4 +1,5 @@
-/* tests/generate/marks.c - what folders say about the beginning and end of texts, in all places where they say it. */
+/* tests/generate/marks.c - what folders say about the beginning and end of texts, in all places
+ * where they say it. */
 #include "base/json.h"
 #include "base/mem.h"
 #include "generate_tests.h"
@@ -264,7 +265,8 @@ static void came_back(const char *gguf, const char *want)
     free(dir);
 }
 
-/* Whether a text begins with a token stands in the settings, or in the tokenizer's post-processor. */
+/* Whether a text begins with a token stands in the settings, or in the tokenizer's post-processor.
+ */
 void test_first_token(void)
 {
     static const char single[] = "{\"type\":\"TemplateProcessing\",\"single\":[%s{\"Sequence\":{"

@@ -1,9 +1,10 @@
 /*
- * tests/generate/model.c - with SmolLM2-135M-Instruct as GGUF (environment variable MIXLAW_MODEL): logits
- * against what others recorded, and the same text with and without neighbours.
+ * tests/generate/model.c - with SmolLM2-135M-Instruct as GGUF (environment variable MIXLAW_MODEL):
+ * logits against what others recorded, and the same text with and without neighbours.
  *
- * tests/golden/smollm2.json was made by tests/peers/llamacpp.py record: for each position the likeliest
- * tokens' log-probabilities by transformers in fp32 on the dequantised weights, and by llama.cpp.
+ * tests/golden/smollm2.json was made by tests/peers/llamacpp.py record: for each position the
+ * likeliest tokens' log-probabilities by transformers in fp32 on the dequantised weights, and by
+ * llama.cpp.
  */
 #include <math.h>
 
@@ -60,8 +61,9 @@ static void compare(const struct js *by, const char *name, const float *logits, 
           "%s: KL %g, same in %zu of %zu", name, kl, n_same, n);
 }
 
-/* Bounds on the mean KL to transformers in fp32. llama.cpp's own Q4_1 products, which round activations to 8 bits as
- * ours of that kind do, are 1.9e-3 nats away from it (100 positions of the same record). */
+/* Bounds on the mean KL to transformers in fp32. llama.cpp's own Q4_1 products, which round
+ * activations to 8 bits as ours of that kind do, are 1.9e-3 nats away from it (100 positions of the
+ * same record). */
 static const struct {
     enum gen_precision precision;
     enum gen_kv kv;

@@ -1,4 +1,5 @@
-/* tests/generate/quant.c - products with quantised weights against plain loops in double, and codes against rows. */
+/* tests/generate/quant.c - products with quantised weights against plain loops in double, and codes
+ * against rows. */
 #include <math.h>
 
 #include "backend/cpu/quant.h"
@@ -221,7 +222,8 @@ void test_quant_extremes(void)
     }
 }
 
-/* Codes, scales and minima say what the row of floats says, for each type that is taken as it lies. */
+/* Codes, scales and minima say what the row of floats says, for each type that is taken as it lies.
+ */
 void test_codes(void)
 {
     struct weights *w;

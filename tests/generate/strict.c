@@ -1,4 +1,5 @@
-/* tests/generate/strict.c - a request's text follows from the request alone; long prompts; vocabularies that do not fit. */
+/* tests/generate/strict.c - a request's text follows from the request alone; long prompts;
+ * vocabularies that do not fit. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "generate_tests.h"
@@ -49,7 +50,8 @@ const struct numerics numerics[N_NUMERICS] = { { GEN_FP32, GEN_KV_F16 },
                                                { GEN_FP32, GEN_KV_Q8 },
                                                { GEN_INT8, GEN_KV_Q8 } };
 
-/* All settings, precisions and forms of the cache: alone with one thread, in crowds of several sizes, orders and numbers of threads. */
+/* All settings, precisions and forms of the cache: alone with one thread, in crowds of several
+ * sizes, orders and numbers of threads. */
 void test_settings(void)
 {
     static const struct {
@@ -99,7 +101,8 @@ void test_settings(void)
     }
 }
 
-/* One that is writing goes on while long prompts are read, and a stop text that never comes ends at the limit. */
+/* One that is writing goes on while long prompts are read, and a stop text that never comes ends at
+ * the limit. */
 void test_long_prompts(void)
 {
     struct gen *g;

@@ -1,4 +1,5 @@
-/* tests/generate/weights.c - dequantised rows and logits against the gguf package and transformers. */
+/* tests/generate/weights.c - dequantised rows and logits against the gguf package and transformers.
+ */
 #include <math.h>
 
 #include "base/mem.h"
@@ -38,7 +39,8 @@ void test_rows(void)
     gguf_close(g);
 }
 
-/* Mean divergence KL(want || got) in nats over rows of logits, and how often the likeliest token is the same. */
+/* Mean divergence KL(want || got) in nats over rows of logits, and how often the likeliest token is
+ * the same. */
 static double divergence(const float *got, const float *want, size_t n_row, size_t n, double *same)
 {
     double kl = 0;
@@ -67,7 +69,8 @@ static double divergence(const float *got, const float *want, size_t n_row, size
     return kl;
 }
 
-/* The small model's logits with a form of the cache, against transformers'; the cache's bytes into *n_bytes. */
+/* The small model's logits with a form of the cache, against transformers'; the cache's bytes into
+ * *n_bytes. */
 static void tiny_logits(enum gen_kv kv, double max_kl, double min_same, size_t *n_bytes)
 {
     struct gen *g;

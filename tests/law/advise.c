@@ -318,7 +318,8 @@ static void test_best_share(void)
     }
     CHECK(b.curve && fabs(b.share - best) < .06, "share %g, planted %g", b.share, best);
     CHECK(b.lo <= b.share && b.share <= b.hi && b.hi - b.lo < .3, "%g..%g", b.lo, b.hi);
-    /* No parabola: however little noise there is, what it misses the points by widens the interval. */
+    /* No parabola: however little noise there is, what it misses the points by widens the interval.
+     */
     b = share_find(p, 7, .0001, 8, .95, 500, 1);
     CHECK(b.curve && b.lo <= best && best <= b.hi, "%g..%g, planted %g", b.lo, b.hi, best);
     /* A dip at one share: no curve may advise another, where the loss is higher. */
@@ -478,7 +479,8 @@ static void test_details(void)
     str_release(&b);
 }
 
-/* With so many runs an effect of that size is found four times in five: by simulation, two-sided t. */
+/* With so many runs an effect of that size is found four times in five: by simulation, two-sided t.
+ */
 static void test_detectable(void)
 {
     enum { N_RUN = 6, N_SIM = 4000 };

@@ -1,4 +1,5 @@
-/* tests/model/export.c - quantised blocks against the gguf package; exports read back; llm.c's layout. */
+/* tests/model/export.c - quantised blocks against the gguf package; exports read back; llm.c's
+ * layout. */
 #include "check.h"
 
 #include <math.h>
@@ -58,7 +59,8 @@ void test_quantise(void)
     for (int i = 0; i < 12; i++)
         CHECK(memcmp(got + 34 * i, made->data + 34 * i, 34) == 0, "block %d differs", i);
     safetensors_close(s);
-    /* Weights so small that one over their scale is no number are zeros; so large that their scale is none, refused. */
+    /* Weights so small that one over their scale is no number are zeros; so large that their scale
+     * is none, refused. */
     static const uint8_t zeros[34];
     for (int i = 0; i < 32; i++)
         value[i] = i % 2 ? 1e-40f : -1e-38f;
@@ -187,7 +189,8 @@ void test_convert_rounds(void)
     }
 }
 
-/* Places as llm.c's train_llama3.py reads them: all of a kind over the layers, pairs as neighbours. */
+/* Places as llm.c's train_llama3.py reads them: all of a kind over the layers, pairs as neighbours.
+ */
 void test_llmc_layout(void)
 {
     struct weights *w;

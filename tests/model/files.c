@@ -1,4 +1,5 @@
-/* tests/model/files.c - model folders that are damaged, hostile or of another kind are refused by name. */
+/* tests/model/files.c - model folders that are damaged, hostile or of another kind are refused by
+ * name. */
 #include "check.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
-/* tests/model/golden.c - against what transformers computed: tests/golden/make_model.py made the files. */
+/* tests/model/golden.c - against what transformers computed: tests/golden/make_model.py made the
+ * files. */
 #include "check.h"
 
 #include <math.h>
@@ -212,7 +213,8 @@ void test_fifty_steps(void)
     }
 }
 
-/* torch.optim.Muon (its rounding to bfloat16 left out) on the layers' matrices, AdamW on the rest. */
+/* torch.optim.Muon (its rounding to bfloat16 left out) on the layers' matrices, AdamW on the rest.
+ */
 void test_muon_steps(void)
 {
     const struct adamw_conf c = { 3e-3, 0.9, 0.95, 1e-8, 0.1, 1, 0.95 };
@@ -292,8 +294,8 @@ void test_export_round_trip(void)
     }
 }
 
-/* For tests/heavy/torch.sh: a model trained a little here, as a folder that transformers loads, and our logits of
- * the tokens 0..31. Where to put them is in the environment. */
+/* For tests/heavy/torch.sh: a model trained a little here, as a folder that transformers loads, and
+ * our logits of the tokens 0..31. Where to put them is in the environment. */
 void test_export_for_peer(void)
 {
     const char *out = getenv("MIXLAW_EXPORT");

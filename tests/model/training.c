@@ -46,7 +46,8 @@ static struct model *small_model(struct backend *b, uint64_t seed)
     return m;
 }
 
-/* Text that can be learnt: a word of the vocabulary is followed by one of three, by a fixed table. */
+/* Text that can be learnt: a word of the vocabulary is followed by one of three, by a fixed table.
+ */
 static void draw_tokens(uint32_t *tok, size_t n, uint64_t index)
 {
     struct rng r;
@@ -169,8 +170,8 @@ void test_chunks_and_micro_batches(void)
     backend_close(b);
 }
 
-/* One batch in passes of any number of whole chunks (1,024 tokens): the same bytes. Passes that cut chunks end with the
- * same up to rounding, see test_chunks_and_micro_batches. */
+/* One batch in passes of any number of whole chunks (1,024 tokens): the same bytes. Passes that cut
+ * chunks end with the same up to rounding, see test_chunks_and_micro_batches. */
 void test_micro_batches_same_bytes(void)
 {
     enum { BATCH = 48, T = 64 };

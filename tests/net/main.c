@@ -36,7 +36,8 @@ static void server_start(void)
     close(to[0]);
     close(from[1]);
     server_in = to[1];
-    /* Up to the end of the line: an unbuffered Python writes it apart, and dies of a closed pipe. */
+    /* Up to the end of the line: an unbuffered Python writes it apart, and dies of a closed pipe.
+     */
     char line[32] = "";
     size_t n = 0;
     while (n + 1 < sizeof line && !strchr(line, '\n') && read(from[0], line + n, 1) == 1)
@@ -255,7 +256,8 @@ static void test_download(void)
     NEED_SERVER();
     static const char *const good[] = { "/file",         "/file-cut",   "/file-untagged",
                                         "/file-norange", "/file-moved", "/file-503" };
-    /* The file changes between two tries: all of the new one, no mixture, also where If-Range is not obeyed. */
+    /* The file changes between two tries: all of the new one, no mixture, also where If-Range is
+     * not obeyed. */
     static const char *const changing[] = { "/file-changes", "/file-careless" };
     enum { FILE_BYTES = 40000 * 32 };
     struct err err = { "" };

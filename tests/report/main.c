@@ -1,4 +1,5 @@
-/* tests/report/main.c - the report's tests; `test_report --make WHAT DIR` writes a made-up study. */
+/* tests/report/main.c - the report's tests; `test_report --make WHAT DIR` writes a made-up study.
+ */
 #include "check.h"
 
 #include <math.h>
@@ -63,7 +64,8 @@ static void test_cells(void)
     CHECK(in.n_max == 2500000 && in.d_max == 9000000, "decision at %g, %g", in.n_max, in.d_max);
     CHECK(in.domain.n == 6, "%zu domains", in.domain.n);
     CHECK(in.missing.n == 0, "missing: %s", in.missing.n ? in.missing.s[0] : "");
-    /* The planted noise is .2 % of a loss near 4, so .008, known from 53 pairs to within a third. */
+    /* The planted noise is .2 % of a loss near 4, so .008, known from 53 pairs to within a third.
+     */
     CHECK(in.noise_sd > 0.005 && in.noise_sd < 0.011, "noise %g", in.noise_sd);
     const struct input_cell *nat = input_natural(&in, 2500000, 9000000);
     NEED(nat, "no natural cell");

@@ -42,7 +42,8 @@ static enum st read_with(struct study_conf *c, size_t line, const char *text, st
     return st;
 }
 
-/* One study file read from two working folders: paths lead to the same place, the settings are the same text. */
+/* One study file read from two working folders: paths lead to the same place, the settings are the
+ * same text. */
 static void test_conf_from_anywhere(void)
 {
     struct study_conf far, near;
@@ -143,20 +144,23 @@ static void test_plan(void)
     struct plan p, back;
     struct err err = { "" };
     make_plan(&p, &c);
-    /* natural, hq at two shares, aa, shuffle, copy; controls at the larger model alone; two seeds, three budgets */
+    /* natural, hq at two shares, aa, shuffle, copy; controls at the larger model alone; two seeds,
+     * three budgets */
     CHECK(p.n_arm == 6, "%zu arms", p.n_arm);
     CHECK(p.n_trunk == 2 * (3 + 6) && p.n_run == 3 * p.n_trunk, "%llu trunks, %llu runs",
           (unsigned long long)p.n_trunk, (unsigned long long)p.n_run);
     CHECK(fabs(plan_trunk_tok(p.budget, 3) - (1e6 + 0.2 * 256e3 + 0.2 * 512e3)) < 1, "%g tokens",
           plan_trunk_tok(p.budget, 3));
-    /* The pool of share .33 is a third of that of share 1, and controls repeat as often as the kind. */
+    /* The pool of share .33 is a third of that of share 1, and controls repeat as often as the
+     * kind. */
     CHECK(plan_pool(&p, &p.arm[1]) == 99000, "pool %llu",
           (unsigned long long)plan_pool(&p, &p.arm[1]));
     CHECK(plan_pool(&p, &p.arm[2]) == 0, "the largest share uses all, got %llu",
           (unsigned long long)plan_pool(&p, &p.arm[2]));
     CHECK(plan_pool(&p, &p.arm[4]) == 300000, "control pool %llu",
           (unsigned long long)plan_pool(&p, &p.arm[4]));
-    /* Shuffled words are all of their arm, whatever the shares, and repeat as often where there are enough. */
+    /* Shuffled words are all of their arm, whatever the shares, and repeat as often where there are
+     * enough. */
     p.share[1] = 0.15;
     p.share[2] = 0.33;
     p.source[1].n_tok = 1000000;
@@ -203,7 +207,8 @@ static void choose_in_time(struct plan *p, struct study_conf *c, double tok_per_
     CHECK(plan_finish(p, c, &err) == ST_OK, "%s", err.msg);
 }
 
-/* Whatever the speed, the chosen study fits the time, keeps to four epochs and has 500 steps, or says that it is too small. */
+/* Whatever the speed, the chosen study fits the time, keeps to four epochs and has 500 steps, or
+ * says that it is too small. */
 static void test_time_budget(void)
 {
     static const double speed[] = { 3000, 10000, 30000, 100000 }, generation[] = { 20, 100, 500 },
@@ -309,7 +314,8 @@ static void test_child_run_all(void)
     free(log);
 }
 
-/* No more threads at work than there are; the last jobs get what would be idle; one that is too wide runs alone. */
+/* No more threads at work than there are; the last jobs get what would be idle; one that is too
+ * wide runs alone. */
 static void test_child_threads(void)
 {
     static const int width[] = { 8, 2, 2, 1, 1, 1 };
@@ -359,7 +365,8 @@ static void test_child_threads(void)
     free(log);
 }
 
-/* Packing by what a program says of its memory and, by threads, of its speed: a stand-in for `train --pilot`. */
+/* Packing by what a program says of its memory and, by threads, of its speed: a stand-in for `train
+ * --pilot`. */
 static void test_packing(void)
 {
     static const char script[] =
@@ -418,7 +425,8 @@ static void test_packing(void)
     free(dir);
 }
 
-/* Losses that are a parabola in log rate: its lowest point is found from any grid that brackets it. */
+/* Losses that are a parabola in log rate: its lowest point is found from any grid that brackets it.
+ */
 static void test_sweep(void)
 {
     for (int off = 0; off < 5; off++) {

@@ -1,4 +1,5 @@
-/* tests/synth/main.c - recipes, passages, answers and verdicts, the ledger. Whole runs are in run.sh. */
+/* tests/synth/main.c - recipes, passages, answers and verdicts, the ledger. Whole runs are in
+ * run.sh. */
 #include "check.h"
 
 #include <math.h>
@@ -521,7 +522,8 @@ static struct digest settings_digest(enum gen_precision precision, enum gen_kv k
     return d;
 }
 
-/* What was asked of the local engine that changes its answers is in requests' keys; how many threads is not. */
+/* What was asked of the local engine that changes its answers is in requests' keys; how many
+ * threads is not. */
 static void test_local_settings(void)
 {
     const struct digest usual = settings_digest(GEN_AUTO, GEN_KV_F16, 1), other[] = {

@@ -1,10 +1,12 @@
-/* tests/tok/nfc.c - NFC as Hugging Face's, of everything and before anything. Recorded by tests/golden/make_tok.py. */
+/* tests/tok/nfc.c - NFC as Hugging Face's, of everything and before anything. Recorded by
+ * tests/golden/make_tok.py. */
 #include "base/mem.h"
 #include "base/rng.h"
 #include "tok/unicode.h"
 #include "tok_tests.h"
 
-/* Behind NFC: Hugging Face's ids, the text in NFC comes back, and a saved tokenizer still does so. */
+/* Behind NFC: Hugging Face's ids, the text in NFC comes back, and a saved tokenizer still does so.
+ */
 void test_nfc_as_hugging_face(void)
 {
     struct js *v;
@@ -102,7 +104,8 @@ static void check_nfc(struct nfc *s, const char *text, const char *want)
           (const char *)got);
 }
 
-/* Damaged bytes stay and keep marks from joining over them; NFC of NFC is the same, for any bytes. */
+/* Damaged bytes stay and keep marks from joining over them; NFC of NFC is the same, for any bytes.
+ */
 void test_nfc_of_damage(void)
 {
     static const char *const part[] = {

@@ -17,7 +17,8 @@ void test_nfc_refuses(void);
 extern const char qwen2_json[], nfc_json[];
 /* Fails the running test and gives NULL when there is none. */
 struct tok *load_tok(const char *path);
-/* The path of the golden tokenizer.json with another pre_tokenizer and normalizer, in the scratch folder. */
+/* The path of the golden tokenizer.json with another pre_tokenizer and normalizer, in the scratch
+ * folder. */
 char *with_parts(const char *pre_tokenizer, const char *normalizer, bool ignore_merges);
 /* Texts become the wanted ids, and those the texts of `back`. */
 void check_ids(const struct tok *t, const struct js *texts, const struct js *back,

@@ -35,7 +35,8 @@ static void test_wsd(void)
               (unsigned long long)step);
 }
 
-/* transformers' get_linear_schedule_with_warmup: max(0, (n - s) / (n - warmup)) at its step s = step - 1. */
+/* transformers' get_linear_schedule_with_warmup: max(0, (n - s) / (n - warmup)) at its step s =
+ * step - 1. */
 static void test_linear(void)
 {
     const struct schedule s = { .kind = SCHEDULE_LINEAR, .lr = 2, .warmup = 10 };

@@ -13,7 +13,8 @@
 
 enum { STEPS = 12, BATCH = 128 };
 
-/* One go in a child process that is asked to stop before its first step: it does that one, saves, and ends. */
+/* One go in a child process that is asked to stop before its first step: it does that one, saves,
+ * and ends. */
 static enum st one_step_more(const struct asked *a)
 {
     fflush(stdout);
@@ -32,7 +33,8 @@ static enum st one_step_more(const struct asked *a)
     return WIFEXITED(status) ? (enum st) - WEXITSTATUS(status) : ST_END;
 }
 
-/* On one thread, on two, and stopped after every step to go on with another number of threads: the same bytes. */
+/* On one thread, on two, and stopped after every step to go on with another number of threads: the
+ * same bytes. */
 static void check_path(const char *isa, const char *precision, const char *backend)
 {
     static const char *const how[] = { "one", "two", "broken" };

@@ -198,7 +198,8 @@ void test_branches(void)
     asked_release(&a);
 }
 
-/* Killed at ten random moments, saving at every step, a trunk with branches ends as if never stopped. */
+/* Killed at ten random moments, saving at every step, a trunk with branches ends as if never
+ * stopped. */
 void test_resume(void)
 {
     if (!world())
@@ -317,8 +318,8 @@ void test_interrupted(void)
     asked_release(&a);
 }
 
-/* All that one may ask of the optimizer and the attention: each changes the run, and a trunk with branches, stopped
- * and gone on, ends as runs of their own do. */
+/* All that one may ask of the optimizer and the attention: each changes the run, and a trunk with
+ * branches, stopped and gone on, ends as runs of their own do. */
 void test_options(void)
 {
     static const struct {
@@ -449,7 +450,8 @@ void test_diverged(void)
     arena_release(&mem);
 }
 
-/* A disk that fills up while a state is saved: by a small tmpfs as root, by a limit on file sizes else. */
+/* A disk that fills up while a state is saved: by a small tmpfs as root, by a limit on file sizes
+ * else. */
 void test_full_disk(void)
 {
     if (!world())

@@ -1,12 +1,13 @@
-/* tests/train/train_tests.h - a small world for whole runs: tokenizer, token files, runs in child processes. */
+/* tests/train/train_tests.h - a small world for whole runs: tokenizer, token files, runs in child
+ * processes. */
 #ifndef MIXLAW_TESTS_TRAIN_TESTS_H
 #define MIXLAW_TESTS_TRAIN_TESTS_H
 
 #include "train/plan.h"
 #include "train/train.h"
 
-/* Makes once, in check_dir(): tok.json, natural.*, hq.*, books.*, news.*, other.* (another tokenizer),
- * shape.json. Returns false, with failed checks, when that did not work. */
+/* Makes once, in check_dir(): tok.json, natural.*, hq.*, books.*, news.*, other.* (another
+ * tokenizer), shape.json. Returns false, with failed checks, when that did not work. */
 bool world(void);
 const char *in_world(const char *name); /* path, valid until the end */
 
@@ -21,9 +22,9 @@ void asked_release(struct asked *a);
 
 enum st run_here(const struct asked *a, struct err *err);
 
-/* In a child process that the kernel ends, with no handler run, after kill_after_cpu_s of its own processor time (0:
- * never); not of the clock's, so that a busy machine does not move the moment. Returns what the child returned, or 1
- * (ST_END) when it was killed. */
+/* In a child process that the kernel ends, with no handler run, after kill_after_cpu_s of its own
+ * processor time (0: never); not of the clock's, so that a busy machine does not move the moment.
+ * Returns what the child returned, or 1 (ST_END) when it was killed. */
 int run_child(const struct asked *a, double kill_after_cpu_s);
 double children_cpu_s(void); /* of the children that have ended */
 

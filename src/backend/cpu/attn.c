@@ -1,10 +1,11 @@
 /*
  * backend/cpu/attn.c - see attn.h.
  *
- * One item of work is a sequence and a key-value head with all query heads of its group. Its keys and
- * values are rotated and packed once; query rows go by in blocks of 16 tiles whose scores stay in the
- * second-level cache, so that the probabilities are never stored: backward makes them again from the
- * log-sums. All products are the tiles of gemm.c, and tiles above the diagonal are left out.
+ * One item of work is a sequence and a key-value head with all query heads of its group. Its keys
+ * and values are rotated and packed once; query rows go by in blocks of 16 tiles whose scores stay
+ * in the second-level cache, so that the probabilities are never stored: backward makes them again
+ * from the log-sums. All products are the tiles of gemm.c, and tiles above the diagonal are left
+ * out.
  */
 #include "backend/cpu/attn.h"
 
@@ -120,8 +121,8 @@ static int first_key(const struct attn_job *j, const struct work *w, int r)
     return j->first ? (int)j->first[w->batch * w->T + r] : 0;
 }
 
-/* Keys before which no row of a block looks, on a border of tiles: products over keys begin here. A row
- * that sees less has zeros up to its own first key. */
+/* Keys before which no row of a block looks, on a border of tiles: products over keys begin here. A
+ * row that sees less has zeros up to its own first key. */
 static int block_first(const struct kernels *k, int first)
 {
     return first / k->nr * k->nr / k->mr * k->mr;
@@ -162,7 +163,8 @@ static void mix(const struct kernels *k, const struct work *w, float *out, size_
     }
 }
 
-/* acc[key] += sum over rows r of the block with k0 <= key <= r of p[r][key] * row r of the panel. */
+/* acc[key] += sum over rows r of the block with k0 <= key <= r of p[r][key] * row r of the panel.
+ */
 static void gather(const struct kernels *k, const struct work *w, float *acc, const float *p,
                    const float *panel, int k0, int q0, int q1)
 {
@@ -183,8 +185,8 @@ static void gather(const struct kernels *k, const struct work *w, float *acc, co
     }
 }
 
-/* Tiles read a row's scores from the block's first key to the end of its diagonal tile: zeros before the row's
- * own first key, and from n on. */
+/* Tiles read a row's scores from the block's first key to the end of its diagonal tile: zeros
+ * before the row's own first key, and from n on. */
 static void clear_ends(const struct kernels *k, float *row, int k0, int first, int n)
 {
     memset(row + k0, 0, (size_t)(first - k0) * sizeof *row);

@@ -1,4 +1,5 @@
-/* backend/cpu/attn.h - rotation and causal attention, forward and backward. Shapes as in backend.h. */
+/* backend/cpu/attn.h - rotation and causal attention, forward and backward. Shapes as in backend.h.
+ */
 #ifndef MIXLAW_BACKEND_CPU_ATTN_H
 #define MIXLAW_BACKEND_CPU_ATTN_H
 

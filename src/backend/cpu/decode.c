@@ -58,7 +58,8 @@ static void try_attention(float *out, const struct decode_kernels *k, enum decod
     free(block[1]);
 }
 
-/* A product and attentions of a few rows, the same by k and by plain C: nothing is used before it passed. */
+/* A product and attentions of a few rows, the same by k and by plain C: nothing is used before it
+ * passed. */
 static bool agrees(const struct decode_kernels *k)
 {
     enum { IN = 40, OUT = 37, ROWS = 13 };

@@ -1,19 +1,22 @@
 /*
- * backend/cpu/decode.h - the generator's kernels: products with packed weights for any small number of
- * rows, attention over a cache of keys and values, norm, and the exponentials that sampling needs.
+ * backend/cpu/decode.h - the generator's kernels: products with packed weights for any small number
+ * of rows, attention over a cache of keys and values, norm, and the exponentials that sampling
+ * needs.
  *
  * One table of functions a processor kind, all from decode_body.h; decode_kernels() gives the one
- * that suits this processor. What a row of a result holds depends on that row of the input alone: neither the
- * number of rows in the call, nor the thread, nor the block it was computed in changes a bit of it.
+ * that suits this processor. What a row of a result holds depends on that row of the input alone:
+ * neither the number of rows in the call, nor the thread, nor the block it was computed in changes
+ * a bit of it.
  *
- * Packed weights: outputs in panels of n_col columns, a panel [n_in, n_col]. A gated matrix (gate and
- * up of SwiGLU) has in each panel n_col/2 columns of gate and the same n_col/2 of up.
+ * Packed weights: outputs in panels of n_col columns, a panel [n_in, n_col]. A gated matrix (gate
+ * and up of SwiGLU) has in each panel n_col/2 columns of gate and the same n_col/2 of up.
  *
  * The cache: blocks of DECODE_BLOCK positions; a block of one layer and key-value head holds keys
- * transposed [d_pad, DECODE_BLOCK], then values [DECODE_BLOCK, d_pad]; d_pad is d_head filled up to whole groups of 32.
- * As halves (F16), or as bytes (Q8): value = code * scale with codes of -127..127, where each position's key and value
- * have a scale for every 32 of their dimensions, halves that stand behind the codes: of keys [d_pad / 32, DECODE_BLOCK],
- * of values likewise. What a position holds follows from its own key and value alone, whenever it is put there.
+ * transposed [d_pad, DECODE_BLOCK], then values [DECODE_BLOCK, d_pad]; d_pad is d_head filled up to
+ * whole groups of 32. As halves (F16), or as bytes (Q8): value = code * scale with codes of
+ * -127..127, where each position's key and value have a scale for every 32 of their dimensions,
+ * halves that stand behind the codes: of keys [d_pad / 32, DECODE_BLOCK], of values likewise. What
+ * a position holds follows from its own key and value alone, whenever it is put there.
  *
  * Threads: kernels have no state; what they are given must not overlap between threads.
  */
@@ -29,15 +32,16 @@ enum { DECODE_BLOCK = 32, DECODE_KV_GROUP = 32 };
 
 enum decode_kv { DECODE_KV_F16, DECODE_KV_Q8, N_DECODE_KV };
 
-/* How one form of the cache is written and read; `at`, and block[b] + offset, are where the block of a layer and head
- * begins. */
+/* How one form of the cache is written and read; `at`, and block[b] + offset, are where the block
+ * of a layer and head begins. */
 struct decode_kv_kernels {
-    /* Key and value [d] of one position of the block. Nearest even; what is beyond +-65504 becomes that. */
+    /* Key and value [d] of one position of the block. Nearest even; what is beyond +-65504 becomes
+     * that. */
     void (*put)(uint8_t *at, int in_block, const float *key, const float *value, int d, int d_pad);
-    /* Softmax attention of n_row <= n_attn_rows queries over one sequence's cache of one head: query
-     * q[i] [d_pad], already scaled, sees positions [0, n_pos[i]) and out[i] [d_pad] gets the mean of values.
-     * block[b] + offset: keys and values of positions [32 b, 32 b + 32). scores: scratch of
-     * n_row * (max n_pos rounded up to 32) floats. */
+    /* Softmax attention of n_row <= n_attn_rows queries over one sequence's cache of one head:
+     * query q[i] [d_pad], already scaled, sees positions [0, n_pos[i]) and out[i] [d_pad] gets the
+     * mean of values. block[b] + offset: keys and values of positions [32 b, 32 b + 32). scores:
+     * scratch of n_row * (max n_pos rounded up to 32) floats. */
     void (*attend)(float *const *out, const float *const *q, const int *n_pos, int n_row,
                    uint8_t *const *block, size_t offset, int d_pad, float *scores);
 };
@@ -69,7 +73,8 @@ struct decode_kernels {
     float (*max)(const float *x, int n);
     /* y = exp((x - max) * scale); returns the sum, in an order that follows from n */
     double (*exp_sum)(float *y, const float *x, int n, float max, float scale);
-    /* Indexes of the elements >= least, ascending; at most cap of them. Returns how many there are. */
+    /* Indexes of the elements >= least, ascending; at most cap of them. Returns how many there are.
+     */
     int (*at_least)(const float *x, int n, float least, uint32_t *index, int cap);
 };
 
@@ -83,8 +88,8 @@ const struct decode_kernels *decode_kernels_avx512(void);
 /* Bytes of a block of one layer and head. */
 size_t decode_kv_bytes(enum decode_kv kv, int d_pad);
 
-/* Room for a matrix of n_out outputs. fill_panel transposes rows [n_in] into panel p: rows holds n_col
- * pointers, NULL for columns beyond the matrix (zeros). */
+/* Room for a matrix of n_out outputs. fill_panel transposes rows [n_in] into panel p: rows holds
+ * n_col pointers, NULL for columns beyond the matrix (zeros). */
 void decode_packed_init(struct decode_packed *w, const struct decode_kernels *k, int n_in,
                         int n_out, int gated);
 void decode_packed_fill(struct decode_packed *w, const struct decode_kernels *k, int p,

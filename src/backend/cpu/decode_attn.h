@@ -1,9 +1,10 @@
 /*
- * backend/cpu/decode_attn.h - the cache's two forms, halves and bytes, and attention over them; the part of
- * decode_body.h that knows how a block is laid out (decode.h).
+ * backend/cpu/decode_attn.h - the cache's two forms, halves and bytes, and attention over them; the
+ * part of decode_body.h that knows how a block is laid out (decode.h).
  *
- * Bytes become floats as they are read. A group's scale is not applied to them: it multiplies the finished sums over the
- * group's 32 dimensions (keys), or the weight of its position (values), once for 32 multiply-adds.
+ * Bytes become floats as they are read. A group's scale is not applied to them: it multiplies the
+ * finished sums over the group's 32 dimensions (keys), or the weight of its position (values), once
+ * for 32 multiply-adds.
  */
 #ifndef MIXLAW_BACKEND_CPU_DECODE_ATTN_H
 #define MIXLAW_BACKEND_CPU_DECODE_ATTN_H
@@ -93,8 +94,9 @@ static void put_f16(uint8_t *at, int in_block, const float *key, const float *va
     to_f16(values + (size_t)in_block * (size_t)d_pad, value, d);
 }
 
-/* A group as codes, with zeros after the n values there are; returns its scale, a half. It is rounded before the codes
- * are made from it, so that its rounding costs nothing. What is not a number makes the scale none. */
+/* A group as codes, with zeros after the n values there are; returns its scale, a half. It is
+ * rounded before the codes are made from it, so that its rounding costs nothing. What is not a
+ * number makes the scale none. */
 static uint16_t round_group(int8_t *code, const float *x, int n)
 {
     enum { VECS = DECODE_KV_GROUP / VW };
@@ -162,9 +164,9 @@ static ALWAYS_INLINE void attn_zero(int n_row, vf acc[ATTN_ROWS][ATTN_VECS])
             acc[i][j] = v_set1(0);
 }
 
-/* acc [n_row, 32] += a [n_row][n] b [n, 32], b in the cache with rows of ldb elements. The same rows `ahead` bytes on,
- * of the next block, are fetched meanwhile: blocks lie anywhere, and a head's part of one is too short for the
- * processor to guess what comes. */
+/* acc [n_row, 32] += a [n_row][n] b [n, 32], b in the cache with rows of ldb elements. The same
+ * rows `ahead` bytes on, of the next block, are fetched meanwhile: blocks lie anywhere, and a
+ * head's part of one is too short for the processor to guess what comes. */
 static ALWAYS_INLINE void attn_tile(enum decode_kv kv, int n_row, int n, const float *const *a,
                                     const uint8_t *b, size_t ldb, uintptr_t ahead,
                                     vf acc[ATTN_ROWS][ATTN_VECS])
@@ -241,7 +243,8 @@ static float softmax_row(float *s, int n, int n_padded)
     return v_sum(sum);
 }
 
-/* acc += the values of n positions of one block, in dimensions [g, g + 32), each times its position's weight. */
+/* acc += the values of n positions of one block, in dimensions [g, g + 32), each times its
+ * position's weight. */
 static ALWAYS_INLINE void values_f16(const struct attn *a, int n_row, int b, int n, int g,
                                      vf acc[ATTN_ROWS][ATTN_VECS])
 {

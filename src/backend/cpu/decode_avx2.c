@@ -1,4 +1,5 @@
-/* backend/cpu/decode_avx2.c - the generator's kernels for AVX2; called after a run-time check only. */
+/* backend/cpu/decode_avx2.c - the generator's kernels for AVX2; called after a run-time check only.
+ */
 #if defined(__AVX2__)
 #define DECODE_TABLE table
 #define DECODE_NAME "avx2"

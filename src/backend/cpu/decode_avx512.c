@@ -1,4 +1,5 @@
-/* backend/cpu/decode_avx512.c - the generator's kernels for AVX-512; called after a run-time check only. */
+/* backend/cpu/decode_avx512.c - the generator's kernels for AVX-512; called after a run-time check
+ * only. */
 #if defined(__AVX512F__)
 #define DECODE_TABLE table
 #define DECODE_NAME "avx512"

@@ -1,9 +1,9 @@
 /*
- * backend/cpu/decode_body.h - the kernels of decode.h on vec.h's vectors; included by decode_plain.c,
- * decode_avx2.c and decode_avx512.c, which name their table DECODE_TABLE.
+ * backend/cpu/decode_body.h - the kernels of decode.h on vec.h's vectors; included by
+ * decode_plain.c, decode_avx2.c and decode_avx512.c, which name their table DECODE_TABLE.
  *
- * Every element of a product is one chain of multiply-adds in the order of the inputs, whatever tile it
- * lies in: that is what makes rows independent of their neighbours.
+ * Every element of a product is one chain of multiply-adds in the order of the inputs, whatever
+ * tile it lies in: that is what makes rows independent of their neighbours.
  */
 #include "backend/cpu/decode.h"
 
@@ -75,8 +75,9 @@ static void any_tile(int n_row, int n_in, const float *x, size_t ldx, const floa
     }
 }
 
-/* Panel by panel; each panel meets all rows while it is in the second-level cache, and the next panel
- * is fetched meanwhile in equal parts. Rows are divided evenly: 32 are 6 6 5 5 5 5, never 6 6 6 6 6 2. */
+/* Panel by panel; each panel meets all rows while it is in the second-level cache, and the next
+ * panel is fetched meanwhile in equal parts. Rows are divided evenly: 32 are 6 6 5 5 5 5, never 6 6
+ * 6 6 6 2. */
 static void product(const struct decode_packed *w, int first, int n, const float *x, size_t ldx,
                     int n_row, float *y, size_t ldy, enum decode_end end)
 {

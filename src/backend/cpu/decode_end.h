@@ -1,6 +1,7 @@
 /*
- * backend/cpu/decode_end.h - how a finished tile of a product goes into the result; included by the bodies of
- * the generator's kernels. a and b hold a row's columns [0, VW) and [VW, 2 VW) of a panel.
+ * backend/cpu/decode_end.h - how a finished tile of a product goes into the result; included by the
+ * bodies of the generator's kernels. a and b hold a row's columns [0, VW) and [VW, 2 VW) of a
+ * panel.
  */
 #ifndef MIXLAW_BACKEND_CPU_DECODE_END_H
 #define MIXLAW_BACKEND_CPU_DECODE_END_H

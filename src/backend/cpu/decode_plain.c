@@ -1,4 +1,5 @@
-/* backend/cpu/decode_plain.c - the generator's kernels in plain C: everywhere, and the tests' oracle. */
+/* backend/cpu/decode_plain.c - the generator's kernels in plain C: everywhere, and the tests'
+ * oracle. */
 #define DECODE_TABLE table
 #define DECODE_NAME "plain"
 #include "backend/cpu/decode_body.h"

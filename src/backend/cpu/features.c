@@ -1,4 +1,5 @@
-/* backend/cpu/features.c - see features.h. Leaves and bits: Intel SDM volume 2, CPUID; volume 1, 18.3. */
+/* backend/cpu/features.c - see features.h. Leaves and bits: Intel SDM volume 2, CPUID; volume
+ * 1, 18.3. */
 #define _GNU_SOURCE /* syscall */
 #include "backend/cpu/features.h"
 

@@ -1,9 +1,9 @@
 /*
  * backend/cpu/features.h - what this processor has, asked of the processor itself.
  *
- * A feature counts when the operating system saves its registers too, and AMX when the kernel gave this
- * process permission: Linux wants to be asked (arch_prctl) before tile registers are touched. All threads of the
- * process share the answer.
+ * A feature counts when the operating system saves its registers too, and AMX when the kernel gave
+ * this process permission: Linux wants to be asked (arch_prctl) before tile registers are touched.
+ * All threads of the process share the answer.
  */
 #ifndef MIXLAW_BACKEND_CPU_FEATURES_H
 #define MIXLAW_BACKEND_CPU_FEATURES_H

@@ -1,10 +1,10 @@
 /*
  * backend/cpu/gemm.c - see gemm.h.
  *
- * Blocks: 16 tiles of rows by 128 columns are one item of work, less where there would be too few of them to
- * share out. Within it a panel of b (kc x nr) stays in
- * the first-level cache while the item's rows of a pass by from the second. Packing costs a few per cent of
- * a product at width 128 and pays for contiguous reads: strides here are powers of two, which share cache sets.
+ * Blocks: 16 tiles of rows by 128 columns are one item of work, less where there would be too few
+ * of them to share out. Within it a panel of b (kc x nr) stays in the first-level cache while the
+ * item's rows of a pass by from the second. Packing costs a few per cent of a product at width 128
+ * and pays for contiguous reads: strides here are powers of two, which share cache sets.
  */
 #include "backend/cpu/gemm.h"
 
@@ -44,7 +44,8 @@ static int n_blocks(int n, int size)
     return (n + size - 1) / size;
 }
 
-/* Tiles of an item's rows: at most so many, fewer where n_other times that many blocks are too few items. */
+/* Tiles of an item's rows: at most so many, fewer where n_other times that many blocks are too few
+ * items. */
 static int item_tiles(int most, int n_row, int mr, int n_other)
 {
     int tiles = most;
@@ -53,8 +54,8 @@ static int item_tiles(int most, int n_row, int mr, int n_other)
     return tiles;
 }
 
-/* k is cut into equal parts of at most KC_MAX, odd multiples of 8: what is packed part by part then has
- * strides that spread over the cache's sets. */
+/* k is cut into equal parts of at most KC_MAX, odd multiples of 8: what is packed part by part then
+ * has strides that spread over the cache's sets. */
 static int k_part(int n_k)
 {
     int n = n_blocks(n_k, KC_MAX);
@@ -133,8 +134,9 @@ void packed_release(struct packed *w)
 
 /* Products. */
 
-/* A panel is new to the core when its first tile comes: while the i-th of n tiles goes by, its share of the
- * next panel is asked for. Beyond the last panel nothing is read, so the address may be anything. */
+/* A panel is new to the core when its first tile comes: while the i-th of n tiles goes by, its
+ * share of the next panel is asked for. Beyond the last panel nothing is read, so the address may
+ * be anything. */
 static void prefetch_share(const float *panel, size_t n_float, int i, int n)
 {
     size_t lo = n_float * (size_t)i / (size_t)n, hi = n_float * (size_t)(i + 1) / (size_t)n;
@@ -218,9 +220,9 @@ void product(struct cpu *c, float *out, size_t ld_out, const float *x, size_t ld
     pool_run(c->pool, (size_t)n_blocks(n, j.rows) * (size_t)j.n_col_blocks, product_item, &j);
 }
 
-/* Weight gradients: both operands are activations. x is packed for all first: parts of k (tokens) follow each
- * other, in each the panels [kc][nr]. dy' is packed in tiles [kc][mr] by the item that uses it, into memory of
- * its own that stays in the second-level cache. */
+/* Weight gradients: both operands are activations. x is packed for all first: parts of k (tokens)
+ * follow each other, in each the panels [kc][nr]. dy' is packed in tiles [kc][mr] by the item that
+ * uses it, into memory of its own that stays in the second-level cache. */
 
 enum { WGRAD_TILES = 8, WGRAD_COLUMNS = 512 };
 

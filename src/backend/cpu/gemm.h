@@ -8,9 +8,9 @@
  *     product(c, out, n_out, x, n_in, n, &w, NULL, 0);         out[n, n_out] = x[n, n_in] weight'
  *     packed_release(&w);
  *
- * A row of the result is one fixed chain of operations: it has the same bits whatever n is, whatever
- * other rows are in the batch, however many threads share the work. Blocks of work follow from shapes
- * alone.
+ * A row of the result is one fixed chain of operations: it has the same bits whatever n is,
+ * whatever other rows are in the batch, however many threads share the work. Blocks of work follow
+ * from shapes alone.
  *
  * Threads: a struct cpu runs one call at a time and spreads it over its own pool.
  */
@@ -43,7 +43,8 @@ struct cpu {
 MUST_USE enum st cpu_open(struct cpu **out, int n_threads, enum precision p, struct err *err);
 void cpu_close(struct cpu *c); /* NULL is fine */
 
-/* At least n floats, 64-byte aligned, contents undefined; valid until a larger request for the same place. */
+/* At least n floats, 64-byte aligned, contents undefined; valid until a larger request for the same
+ * place. */
 float *cpu_scratch(struct cpu *c, int thread, size_t n); /* inside pool items */
 enum { SHARED_A, SHARED_B, SHARED_X, SHARED_LAYER };
 float *cpu_shared(struct cpu *c, int which, size_t n); /* outside of them */
@@ -69,8 +70,8 @@ void product(struct cpu *c, float *out, size_t ld_out, const float *x, size_t ld
 void product_wgrad(struct cpu *c, float *dw, const float *dy, size_t ld_dy, const float *x,
                    size_t ld_x, int n, int n_out, int n_in);
 
-/* Tiles of one product inside a pool item (attention). b: panels whose k-th row is at b + k * nr, panel p
- * at b + p * b_panel. a row-major (rows true) or column-major. Columns [0, n_col) of c. */
+/* Tiles of one product inside a pool item (attention). b: panels whose k-th row is at b + k * nr,
+ * panel p at b + p * b_panel. a row-major (rows true) or column-major. Columns [0, n_col) of c. */
 struct block {
     int n_row, n_col, n_k;
     const float *a;

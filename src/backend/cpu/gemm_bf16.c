@@ -1,9 +1,9 @@
 /*
  * backend/cpu/gemm_bf16.c - see gemm_bf16.h.
  *
- * Both operands are rounded and packed first: weights once a step, activations once a product. Then an item
- * of work is some rows by 128 columns; within it a panel's part of k stays in the first-level cache while the
- * item's rows go by from the second.
+ * Both operands are rounded and packed first: weights once a step, activations once a product. Then
+ * an item of work is some rows by 128 columns; within it a panel's part of k stays in the
+ * first-level cache while the item's rows go by from the second.
  */
 #include "backend/cpu/gemm_bf16.h"
 
@@ -66,7 +66,8 @@ static void pack_a_item(void *arg, size_t item, int thread)
         j->b->pack_a(dst, j->ld_dst, j->src + (size_t)r * j->ld + k, j->ld, n_row, n_k, n_pair);
 }
 
-/* src [n_row, n_k], or [n_k, n_row] when transposed. Room for whole tiles of rows; the last may be unset. */
+/* src [n_row, n_k], or [n_k, n_row] when transposed. Room for whole tiles of rows; the last may be
+ * unset. */
 static const uint32_t *pack_a(struct cpu *c, int which, const float *src, size_t ld, int n_row,
                               int n_k, bool transposed)
 {

@@ -1,6 +1,6 @@
 /*
- * backend/cpu/gemm_bf16.h - the products of gemm.h with operands in bfloat16; gemm.c calls these where the
- * context has such kernels (struct cpu, b).
+ * backend/cpu/gemm_bf16.h - the products of gemm.h with operands in bfloat16; gemm.c calls these
+ * where the context has such kernels (struct cpu, b).
  *
  * A row of a product has the same bits in any batch and with any number of threads, as in gemm.h.
  */

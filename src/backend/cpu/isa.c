@@ -24,8 +24,8 @@ static const struct row {
     { { "plain", &kernels_plain, &bf16_plain, false }, FEATURE_NONE },
 };
 
-/* bf16 costs digits: it must be worth them. Measured ratios are about 0.5 (Intel's AVX512-BF16), 2 (Zen 4) and
- * 16 (AMX), so that no disturbance of a measurement carries one across. */
+/* bf16 costs digits: it must be worth them. Measured ratios are about 0.5 (Intel's AVX512-BF16), 2
+ * (Zen 4) and 16 (AMX), so that no disturbance of a measurement carries one across. */
 #define GAIN_MIN 1.3
 
 enum {
@@ -239,7 +239,8 @@ static enum st forced(const char *name, const struct isa **out, enum precision *
                    name);
 }
 
-/* The first row for the precision that the processor has and that agrees with plain C; NULL: none. */
+/* The first row for the precision that the processor has and that agrees with plain C; NULL: none.
+ */
 static const struct isa *first_right(bool bf16_instruction, enum precision p)
 {
     for (size_t i = 0; i < N_OF(row); i++) {

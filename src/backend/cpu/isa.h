@@ -1,5 +1,6 @@
 /*
- * backend/cpu/isa.h - which kernels this processor runs; nothing is used before it passed a self-test.
+ * backend/cpu/isa.h - which kernels this processor runs; nothing is used before it passed a
+ * self-test.
  *
  *     name         fp32 kernels   products in bf16
  *     plain        plain C        plain C, for tests
@@ -8,8 +9,8 @@
  *     avx512bf16   AVX-512        VDPBF16PS
  *     amx          AVX-512        AMX tiles
  *
- * The same processor chooses the same kernels in every run: a choice by measurement is only made between
- * alternatives that are far apart (GAIN_MIN in isa.c).
+ * The same processor chooses the same kernels in every run: a choice by measurement is only made
+ * between alternatives that are far apart (GAIN_MIN in isa.c).
  */
 #ifndef MIXLAW_BACKEND_CPU_ISA_H
 #define MIXLAW_BACKEND_CPU_ISA_H
@@ -28,11 +29,11 @@ struct isa {
     bool bf16_instruction; /* b has one: it may be faster than fp32 */
 };
 
-/* Kernels and precision for what is asked in *p. Of fp32 kernels the fastest that the processor has and that
- * agree with plain C. For PRECISION_AUTO bf16 where its tiles, timed for about 2 ms, beat fp32's by GAIN_MIN: so
- * on Zen 4 and with AMX, not on Intel's AVX512-BF16; *p becomes fp32 or bf16. MIXLAW_ISA in the environment
- * forces a row, and with PRECISION_AUTO bf16 where the row has an instruction for it: ST_UNSUPPORTED when the
- * row cannot run here, ST_USAGE for another word. */
+/* Kernels and precision for what is asked in *p. Of fp32 kernels the fastest that the processor has
+ * and that agree with plain C. For PRECISION_AUTO bf16 where its tiles, timed for about 2 ms, beat
+ * fp32's by GAIN_MIN: so on Zen 4 and with AMX, not on Intel's AVX512-BF16; *p becomes fp32 or
+ * bf16. MIXLAW_ISA in the environment forces a row, and with PRECISION_AUTO bf16 where the row has
+ * an instruction for it: ST_UNSUPPORTED when the row cannot run here, ST_USAGE for another word. */
 MUST_USE enum st isa_choose(const struct isa **out, enum precision *p, struct err *err);
 
 /* Compares small products of a precision, and element-wise kernels, with plain loops. */

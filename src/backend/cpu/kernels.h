@@ -1,17 +1,17 @@
 /*
  * backend/cpu/kernels.h - the innermost loops, one table a processor family.
  *
- * Everything above (gemm.c, attn.c, loss.c, ops.c) is written once against this table. An element of
- * a product is one chain of multiply-adds over k in rising order, whatever tile or edge it lies in, so
- * a row of a result has the same bits in any batch.
+ * Everything above (gemm.c, attn.c, loss.c, ops.c) is written once against this table. An element
+ * of a product is one chain of multiply-adds over k in rising order, whatever tile or edge it lies
+ * in, so a row of a result has the same bits in any batch.
  */
 #ifndef MIXLAW_BACKEND_CPU_KERNELS_H
 #define MIXLAW_BACKEND_CPU_KERNELS_H
 
 #include <stddef.h>
 
-/* One tile: c[i][j] = from[i][j] + sum over k < kc of a[i * a_rs + k * a_cs] * b[k * nr_panel + j], for
- * i < mr, j < nr. b is a panel (packed). from NULL: zeros; it may be c. */
+/* One tile: c[i][j] = from[i][j] + sum over k < kc of a[i * a_rs + k * a_cs] * b[k * nr_panel + j],
+ * for i < mr, j < nr. b is a panel (packed). from NULL: zeros; it may be c. */
 struct tile {
     int mr, nr, kc;
     const float *a;
@@ -37,8 +37,9 @@ struct kernels {
     void (*tile_rows)(const struct tile *t); /* a_cs is 1: a row-major */
     void (*tile_cols)(const struct tile *t); /* a_rs is 1: a column-major or packed */
 
-    /* Panels of nr columns from b[k][col] (rows) or from w[col][k] (cols): dst [ceil(n_col/nr)][n_k][nr],
-     * zeros beyond n_col. pack_tiles: dst [ceil(n_row/mr)][n_k][mr] from a[k][row]. */
+    /* Panels of nr columns from b[k][col] (rows) or from w[col][k] (cols): dst
+     * [ceil(n_col/nr)][n_k][nr], zeros beyond n_col. pack_tiles: dst [ceil(n_row/mr)][n_k][mr] from
+     * a[k][row]. */
     void (*pack_rows)(float *dst, const float *src, size_t ld, int n_k, int n_col);
     void (*pack_cols)(float *dst, const float *src, size_t ld, int n_k, int n_col);
     void (*pack_tiles)(float *dst, const float *src, size_t ld, int n_k, int n_row);
@@ -65,7 +66,8 @@ struct kernels {
     void (*add)(float *x, const float *y, size_t n);
     float (*dot)(const float *x, const float *y, int n);
     double (*sumsq)(const float *x, size_t n);
-    /* About n rounds of multiply-adds that touch no memory; returns their FLOP. *sink keeps them alive. */
+    /* About n rounds of multiply-adds that touch no memory; returns their FLOP. *sink keeps them
+     * alive. */
     double (*peak_loop)(int n, float *sink);
     /* clears g */
     void (*adamw)(float *p, float *g, float *m, float *v, size_t n, const struct adam_coef *c);

@@ -1,4 +1,5 @@
-/* backend/cpu/kernels_avx2.c - the kernels for AVX2 with FMA: tiles of 6 x 16, 12 sums in registers. */
+/* backend/cpu/kernels_avx2.c - the kernels for AVX2 with FMA: tiles of 6 x 16, 12 sums in
+ * registers. */
 #if defined(__x86_64__)
 #define KERNELS kernels_avx2
 #define KERNELS_NAME "avx2"

@@ -1,9 +1,10 @@
 /*
- * backend/cpu/kernels_bf16_amx.c - bfloat16 products by AMX: 2 x 2 tiles of 16 x 16 sums (tile registers 0-3),
- * two tiles of a (4, 5) and two of b (6, 7) a step of 32 elements of k.
+ * backend/cpu/kernels_bf16_amx.c - bfloat16 products by AMX: 2 x 2 tiles of 16 x 16 sums (tile
+ * registers 0-3), two tiles of a (4, 5) and two of b (6, 7) a step of 32 elements of k.
  *
- * A block that is not whole goes through one beside it, so every tile is configured whole; what lies
- * beyond in a's rows is multiplied and dropped. Packing is AVX512-BF16's, which all such processors have.
+ * A block that is not whole goes through one beside it, so every tile is configured whole; what
+ * lies beyond in a's rows is multiplied and dropped. Packing is AVX512-BF16's, which all such
+ * processors have.
  */
 #if defined(__x86_64__)
 #include "backend/cpu/kernels_bf16_pack.h"

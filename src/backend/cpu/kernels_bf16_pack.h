@@ -1,8 +1,10 @@
 /*
- * backend/cpu/kernels_bf16_pack.h - rounding and packing for kernels_bf16.h, compiled once a family.
+ * backend/cpu/kernels_bf16_pack.h - rounding and packing for kernels_bf16.h, compiled once a
+ * family.
  *
- * All four layouts come from two steps: a vector of pairs, of neighbours in a line (vp_line) or of two
- * lines (vp_join), and, where k lies the other way, a transposition of words in a block that stays in L1.
+ * All four layouts come from two steps: a vector of pairs, of neighbours in a line (vp_line) or of
+ * two lines (vp_join), and, where k lies the other way, a transposition of words in a block that
+ * stays in L1.
  */
 #include "backend/cpu/kernels_bf16.h"
 #include "backend/cpu/vec_bf16.h"

@@ -1,7 +1,7 @@
 /*
- * backend/cpu/kernels_bf16_tile.h - tiles by dot products of pairs, compiled once a family: the including
- * file names the table (BF16_KERNELS, BF16_NAME) and the tile's rows (MR, 4 or 14), and says
- * whether the dot product is one instruction (BF16_INSTRUCTION).
+ * backend/cpu/kernels_bf16_tile.h - tiles by dot products of pairs, compiled once a family: the
+ * including file names the table (BF16_KERNELS, BF16_NAME) and the tile's rows (MR, 4 or 14), and
+ * says whether the dot product is one instruction (BF16_INSTRUCTION).
  */
 #include "backend/cpu/kernels_bf16_pack.h"
 

@@ -9,8 +9,8 @@
 
 enum { NV = 2, NR = NV * VW };
 
-/* The sums live in registers from the first instruction to the last; rolled loops would make them pass through
- * memory before and after the products. */
+/* The sums live in registers from the first instruction to the last; rolled loops would make them
+ * pass through memory before and after the products. */
 #define FOR_TILE_ROWS UNROLLED for (int i = 0; i < mr; i++)
 
 static ALWAYS_INLINE void tile_full(const int mr, const int unit_cs, const struct tile *t)
@@ -196,8 +196,8 @@ static void pack_cols(float *dst, const float *src, size_t ld, int n_k, int n_co
     }
 }
 
-/* Rows of the source go by once, each read in one piece: its stride is often a power of two, so that a
- * column's lines would all fall into one cache set. */
+/* Rows of the source go by once, each read in one piece: its stride is often a power of two, so
+ * that a column's lines would all fall into one cache set. */
 static void pack_tiles(float *dst, const float *src, size_t ld, int n_k, int n_row)
 {
     enum { WHOLE = MR / 4 * 4 };

@@ -6,8 +6,8 @@
 
 enum { ITEM_ROWS = 8 };
 
-/* Rows whose logits exist at once: few, so that they stay in cache, but more for wider models, whose weight
- * gradient is read and written once a chunk. */
+/* Rows whose logits exist at once: few, so that they stay in cache, but more for wider models,
+ * whose weight gradient is read and written once a chunk. */
 static int chunk_rows(int d)
 {
     int rows = 96 * ((d + 127) / 128);

@@ -1,8 +1,9 @@
 /*
  * backend/cpu/muon.c - see muon.h.
  *
- * The iteration works on x [n, wide] with n <= wide: a tall matrix lies on its side. Products are those of gemm.c;
- * they are made in fp32 also where the model's are bfloat16, because five squarings of the rounding errors are felt.
+ * The iteration works on x [n, wide] with n <= wide: a tall matrix lies on its side. Products are
+ * those of gemm.c; they are made in fp32 also where the model's are bfloat16, because five
+ * squarings of the rounding errors are felt.
  */
 #include "backend/cpu/muon.h"
 
@@ -53,7 +54,8 @@ static void scale_item(void *arg, size_t item, int thread)
         j->x[r * j->wide + c] *= j->inv_norm;
 }
 
-/* gram holds x x' and mix its square: mix becomes what x is multiplied with, x its own share of the next x. */
+/* gram holds x x' and mix its square: mix becomes what x is multiplied with, x its own share of the
+ * next x. */
 static void combine_item(void *arg, size_t item, int thread)
 {
     const struct muon_job *j = arg;

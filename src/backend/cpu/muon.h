@@ -1,4 +1,5 @@
-/* backend/cpu/muon.h - Muon's step on one matrix: momentum, Newton-Schulz, update. See backend.h. */
+/* backend/cpu/muon.h - Muon's step on one matrix: momentum, Newton-Schulz, update. See backend.h.
+ */
 #ifndef MIXLAW_BACKEND_CPU_MUON_H
 #define MIXLAW_BACKEND_CPU_MUON_H
 

@@ -1,8 +1,9 @@
 /*
- * backend/cpu/ops.c - the CPU backend: the table of operations over gemm.c, attn.c, loss.c and the kernels.
+ * backend/cpu/ops.c - the CPU backend: the table of operations over gemm.c, attn.c, loss.c and the
+ * kernels.
  *
- * Row-wise operations share out blocks of 32 rows. Sums over rows (the gains' gradients) are taken within a
- * block and then over blocks in order.
+ * Row-wise operations share out blocks of 32 rows. Sums over rows (the gains' gradients) are taken
+ * within a block and then over blocks in order.
  */
 #include <assert.h>
 #include <math.h>

@@ -103,7 +103,8 @@ void quant_packed_init(struct quant_packed *w, const struct quant_kernels *k, in
     w->min = has_min ? xaligned(n_scale * sizeof *w->min) : NULL;
 }
 
-/* Four inputs of each column lie together; of 4-bit codes, the panel's second half is in the high bits. */
+/* Four inputs of each column lie together; of 4-bit codes, the panel's second half is in the high
+ * bits. */
 void quant_packed_fill(struct quant_packed *w, const struct quant_kernels *k, int p,
                        const struct quant_column *column)
 {

@@ -1,15 +1,18 @@
 /*
- * backend/cpu/quant.h - products with weights held as small integers, as quantised model files hold them.
+ * backend/cpu/quant.h - products with weights held as small integers, as quantised model files hold
+ * them.
  *
- * Inputs are taken in blocks of 32. A weight is code * scale + min with a scale and a min a block and output,
- * an activation is code * scale with a scale a block and row, so
+ * Inputs are taken in blocks of 32. A weight is code * scale + min with a scale and a min a block
+ * and output, an activation is code * scale with a scale a block and row, so
  *
- *     y = sum over blocks of  scale_w scale_x (sum of code_w code_x)  +  min_w scale_x (sum of code_x)
+ *     y = sum over blocks of  scale_w scale_x (sum of code_w code_x) + min_w scale_x (sum of
+ * code_x)
  *
- * where both inner sums are exact integers. Weights have codes of 4 bits (0..15) or of 8 (-127..127). Activations
- * are rounded to 8 bits (what llama.cpp does; for 4-bit weights only) or to 16 (4 digits: as good as floats).
- * Blocks are added in rising order with one multiply-add each, so a row of a result depends on that row of the
- * input alone, to the bit, as with the kernels of decode.h.
+ * where both inner sums are exact integers. Weights have codes of 4 bits (0..15) or of 8
+ * (-127..127). Activations are rounded to 8 bits (what llama.cpp does; for 4-bit weights only) or
+ * to 16 (4 digits: as good as floats). Blocks are added in rising order with one multiply-add each,
+ * so a row of a result depends on that row of the input alone, to the bit, as with the kernels of
+ * decode.h.
  *
  * Threads: kernels have no state; what they are given must not overlap between threads.
  */
@@ -65,7 +68,8 @@ struct quant_kernels {
                     int n_row, float *y, size_t ldy, enum decode_end end);
 };
 
-/* Those that belong to the generator's kernels of that name, once they passed a self-test; else plain C's. */
+/* Those that belong to the generator's kernels of that name, once they passed a self-test; else
+ * plain C's. */
 const struct quant_kernels *quant_kernels_for(const struct decode_kernels *k);
 const struct quant_kernels *quant_kernels_find(const char *name); /* NULL: cannot run here */
 const struct quant_kernels *quant_kernels_plain(void);            /* C, the tests' oracle */

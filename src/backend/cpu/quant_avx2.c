@@ -1,4 +1,5 @@
-/* backend/cpu/quant_avx2.c - products with quantised weights for AVX2; called after a run-time check only. */
+/* backend/cpu/quant_avx2.c - products with quantised weights for AVX2; called after a run-time
+ * check only. */
 #if defined(__AVX2__)
 #define QUANT_TABLE table
 #define QUANT_NAME "avx2"

@@ -1,4 +1,5 @@
-/* backend/cpu/quant_avx512.c - products with quantised weights for AVX-512; called after a run-time check only. */
+/* backend/cpu/quant_avx512.c - products with quantised weights for AVX-512; called after a run-time
+ * check only. */
 #if defined(__AVX512F__)
 #define QUANT_TABLE table
 #define QUANT_NAME "avx512"

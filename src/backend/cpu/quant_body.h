@@ -2,9 +2,9 @@
  * backend/cpu/quant_body.h - the kernels of quant.h; included by quant_plain.c, quant_avx2.c and
  * quant_avx512.c, which name their table QUANT_TABLE.
  *
- * A panel's codes are unpacked a few blocks at a time into a buffer of the first-level cache, and every tile of
- * rows is computed from there. Four-bit codes times bytes are summed in 16 bits over a whole block: 8 steps of
- * two products of at most 15 * 127 stay below 2^15.
+ * A panel's codes are unpacked a few blocks at a time into a buffer of the first-level cache, and
+ * every tile of rows is computed from there. Four-bit codes times bytes are summed in 16 bits over
+ * a whole block: 8 steps of two products of at most 15 * 127 stay below 2^15.
  */
 #include "backend/cpu/quant.h"
 
@@ -56,7 +56,8 @@ static void round_row(const struct quant_rows *to, int row, const float *x, int 
 
 /* ---- Products. ---- */
 
-/* n_block blocks of a panel as the tiles want them: bytes, or 16 bits with inputs 0 2 and 1 3 together. */
+/* n_block blocks of a panel as the tiles want them: bytes, or 16 bits with inputs 0 2 and 1 3
+ * together. */
 static void unpack(uint8_t *out, const uint8_t *code, int n_block, int weight_bits, int row_bits)
 {
     for (int s = 0; s < n_block * STEPS; s++) {

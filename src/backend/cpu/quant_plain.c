@@ -1,4 +1,5 @@
-/* backend/cpu/quant_plain.c - products with quantised weights in plain C: everywhere, and the tests' oracle. */
+/* backend/cpu/quant_plain.c - products with quantised weights in plain C: everywhere, and the
+ * tests' oracle. */
 #define QUANT_TABLE table
 #define QUANT_NAME "plain"
 #include "backend/cpu/quant_body.h"

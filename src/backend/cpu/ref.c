@@ -1,8 +1,9 @@
 /*
- * backend/cpu/ref.c - every operation as plain loops in double precision: the oracle of the fast ones.
+ * backend/cpu/ref.c - every operation as plain loops in double precision: the oracle of the fast
+ * ones.
  *
- * Written from the formulas alone and sharing nothing with the kernels but memory. PRECISION_BF16 rounds
- * the operands of linear layers and of the head as the fast backends do.
+ * Written from the formulas alone and sharing nothing with the kernels but memory. PRECISION_BF16
+ * rounds the operands of linear layers and of the head as the fast backends do.
  */
 #include <assert.h>
 #include <math.h>

@@ -1,10 +1,11 @@
 /*
  * backend/cpu/tiles.h - the AMX instructions that the kernels use, as assembler.
  *
- * Not the compiler's intrinsics: gcc 12's do not say that they read and write memory, so that stores before
- * a load may be dropped or moved behind it. Tile registers are numbered 0-7 by literals, a stride is in bytes.
- * A thread loads a configuration before and releases the tiles after use; without it any of these traps.
- * Source: Intel SDM volume 2, LDTILECFG, TILELOADD, TDPBF16PS.
+ * Not the compiler's intrinsics: gcc 12's do not say that they read and write memory, so that
+ * stores before a load may be dropped or moved behind it. Tile registers are numbered 0-7 by
+ * literals, a stride is in bytes. A thread loads a configuration before and releases the tiles
+ * after use; without it any of these traps. Source: Intel SDM volume 2, LDTILECFG, TILELOADD,
+ * TDPBF16PS.
  */
 #ifndef MIXLAW_BACKEND_CPU_TILES_H
 #define MIXLAW_BACKEND_CPU_TILES_H

@@ -1,9 +1,10 @@
 /*
  * backend/cpu/vec.h - one vocabulary for vectors of floats: AVX-512, AVX2 or plain C.
  *
- * Which one follows from the flags the including file is compiled with. Only kernels_*.c, decode_*.c and quant_*.c
- * include it, through their bodies, and only after the processor was asked (features.h) may they be called. The sum of
- * a vector's lanes is taken in a fixed order, so each variant is deterministic by itself.
+ * Which one follows from the flags the including file is compiled with. Only kernels_*.c,
+ * decode_*.c and quant_*.c include it, through their bodies, and only after the processor was asked
+ * (features.h) may they be called. The sum of a vector's lanes is taken in a fixed order, so each
+ * variant is deterministic by itself.
  */
 #ifndef MIXLAW_BACKEND_CPU_VEC_H
 #define MIXLAW_BACKEND_CPU_VEC_H

@@ -68,7 +68,8 @@ static inline vf v_dot(vf sum, vp a, vp b)
 {
     return v_fma(vp_even(a), vp_even(b), v_fma(vp_odd(a), vp_odd(b), sum));
 }
-/* The upper half of each lane is the nearest bfloat16; NaN becomes quiet, as its lower bits get lost. */
+/* The upper half of each lane is the nearest bfloat16; NaN becomes quiet, as its lower bits get
+ * lost. */
 static inline __m256i round_lanes(vf a)
 {
     __m256i i = _mm256_castps_si256(a);

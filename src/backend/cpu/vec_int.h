@@ -1,8 +1,9 @@
 /*
- * backend/cpu/vec_int.h - vectors of whole numbers of 8, 16 and 32 bits beside vec.h's vectors of floats.
+ * backend/cpu/vec_int.h - vectors of whole numbers of 8, 16 and 32 bits beside vec.h's vectors of
+ * floats.
  *
- * A vi has 4 * VW bytes; what they are looked at as stands in each function's name. Only quant_*.c and
- * decode_*.c include it, through their bodies.
+ * A vi has 4 * VW bytes; what they are looked at as stands in each function's name. Only quant_*.c
+ * and decode_*.c include it, through their bodies.
  */
 #ifndef MIXLAW_BACKEND_CPU_VEC_INT_H
 #define MIXLAW_BACKEND_CPU_VEC_INT_H

@@ -1,4 +1,5 @@
-/* backend/cuda/stub.c - there is no CUDA backend yet: asking for it is refused, never answered by another. */
+/* backend/cuda/stub.c - there is no CUDA backend yet: asking for it is refused, never answered by
+ * another. */
 #include "backend/cuda/cuda.h"
 
 enum st backend_cuda_open(struct backend **out, enum precision p, struct err *err)
