@@ -11,7 +11,8 @@
 #include "report/assets.h"
 #include "report/escape.h"
 
-/* Hues that keep 3:1 against white and against the dark page. Natural text is the grey reference. */
+/* Hues that keep 3:1 against white and against the dark page. Natural text is the grey reference.
+ */
 static const char natural_color[] = "#7d8590";
 static const char *const kind_color[] = { "#2f7fd1", "#cf6a1f", "#2a9460",
                                           "#8e63d6", "#c9478e", "#1a93a8" };
@@ -93,11 +94,16 @@ static struct js *js_number(double v)
     return n;
 }
 
-/* Shuffled words lose by so much that scales which hold them show nothing else: they are named where the
- * controls are, and drawn nowhere but at the edge of the first figure. */
+/* Shuffled words lose by so much that scales which hold them show nothing else: they are named
+ * where the controls are, and drawn nowhere but at the edge of the first figure. */
+static bool off_scale(const char *kind, bool control)
+{
+    return control && strcmp(kind, "shuffle") == 0;
+}
+
 static bool is_poison(const struct input_cell *c)
 {
-    return c->control && strcmp(c->kind, "shuffle") == 0;
+    return off_scale(c->kind, c->control);
 }
 
 /* The shade of each kind, natural first, in the order of the cells. */
@@ -146,7 +152,7 @@ static void push_choice(struct js *rows, const struct js *c, bool control)
         return;
     struct js *row = js_object();
     struct strbuf name = { 0 };
-    js_put_bool(row, "poison", control && strcmp(js_get_text(c, "kind", ""), "shuffle") == 0);
+    js_put_bool(row, "off_scale", off_scale(js_get_text(c, "kind", ""), control));
     label_text(&name, js_get_text(c, "kind", "?"));
     if (strcmp(js_get_text(c, "kind", ""), "natural") != 0)
         str_printf(&name, " %.3g %%", 100 * js_get_real(c, "share", NAN));
@@ -174,7 +180,7 @@ static void choices_from_cells(const struct input *in, struct js *rows)
             continue;
         double diff = c->mean - nat->mean, half = hypot(c->half, nat->half);
         struct js *row = js_object();
-        js_put_bool(row, "poison", is_poison(c));
+        js_put_bool(row, "off_scale", is_poison(c));
         put_arm(row, "choice", c);
         js_put_real(row, "difference", diff);
         js_put_real(row, "low", isnan(half) ? diff : diff - half);

@@ -17,7 +17,7 @@
     title: { color: "currentColor", fontSize: 12.5, fontWeight: 600 },
     style: { "guide-label": { fill: "currentColor" }, "guide-title": { fill: "currentColor" } }
   };
-  const hidden = new Set(["panel", "line", "x", "control"]); /* for drawing, not for reading */
+  const hidden = new Set(["panel", "line", "x", "control", "off_scale"]); /* for drawing, not for reading */
   const tip = document.getElementById("tip");
 
   function value(v) {

@@ -53,7 +53,8 @@ def serve(model, port, n):
     ids = ask(port, {"content": TEXT}, "/tokenize")["tokens"][:n]
     print(json.dumps(ids), flush=True)
     for i in range(1, len(ids) + 1):
-        r = ask(port, {"prompt": ids[:i], "n_predict": 1, "temperature": 0, "samplers": [], "n_probs": N_TOP, "cache_prompt": True})
+        # The answer is a word we choose, since half a character shows no probabilities; the bias moves the choice, not the probabilities shown.
+        r = ask(port, {"prompt": ids[:i], "n_predict": 1, "logit_bias": [[ids[0], 1000]], "n_probs": N_TOP, "cache_prompt": True})
         print(json.dumps([[e["id"], e["logprob"]] for e in r["completion_probabilities"][0]["top_logprobs"]]), flush=True)
     del server
     os._exit(0)
