@@ -3,7 +3,8 @@
 #
 #     bench/given.sh MODEL.gguf [BUILD_FOLDER [TEXT.txt]]
 #
-# MIXLAW_QUESTIONS: 50, MIXLAW_ROUNDS: 7, MIXLAW_LM_EVAL: float32,bfloat16 (bf16 without its instructions takes minutes). Needs a Python with lm_eval, torch and transformers: the one named by MIXLAW_TORCH_PYTHON.
+# MIXLAW_QUESTIONS: 50, MIXLAW_ROUNDS: 7, MIXLAW_LM_EVAL: float32,bfloat16 (bf16 without its instructions takes minutes).
+# Needs a Python with lm_eval, torch and transformers: the one named by MIXLAW_TORCH_PYTHON.
 set -eu
 model=$1 build=${2:-build} text=${3:-}
 python=${MIXLAW_TORCH_PYTHON:-$build/peers/venv/bin/python}

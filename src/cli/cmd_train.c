@@ -48,7 +48,7 @@ static enum st pilot(const struct train_conf *c, const struct train_env *env, st
     js_put(row, "memory_bytes", train_memory_json(&p.memory));
     js_put_text(row, "backend", p.backend);
     out_row(cli->out, row);
-    if (c->profile && !c->dry_run)
+    if (c->profile)
         print_profile(&p, cli);
     return ST_OK;
 }
@@ -105,6 +105,8 @@ static enum st run(void *opts, struct cli *cli, int argc, char **argv, struct er
     struct train_plan *p;
     if (argc > 0)
         return err_set(err, ST_USAGE, "'%s' belongs to no option", argv[0]);
+    if (c->profile && c->dry_run)
+        return err_set(err, ST_USAGE, "--profile measures and --dry-run does not: take one");
     if (c->pilot || c->profile)
         return pilot(c, &env, cli, err);
     if (!c->out && !c->dry_run)

@@ -159,9 +159,9 @@ void advice_confounds(struct advice *a)
                       "arms '%.60s' and '%.60s' have the same kind and share and are taken as one",
                       r->merged[0], r->merged[1]);
     if (r->n_diverged)
-        advice_reason(a, "%zu diverged runs are left out", r->n_diverged);
+        advice_reason(a, "diverged runs left out: %zu", r->n_diverged);
     if (r->n_missing)
-        advice_reason(a, "%zu runs without a loss or a setting are left out", r->n_missing);
+        advice_reason(a, "runs without a loss or a setting, left out: %zu", r->n_missing);
     if (a->point.n_repeat)
         advice_reason(a, "%zu runs repeat an arm and seed at this point and were averaged",
                       a->point.n_repeat);

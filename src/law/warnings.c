@@ -88,9 +88,9 @@ void warn_of_table(struct js *list, const struct rows *r)
     if (r->name_n && strcmp(r->name_n, "n_param_nonemb") == 0)
         warn(list, "N is without embeddings (n_param_nonemb); --map N=n_param counts them");
     if (r->n_diverged)
-        warn(list, "%zu diverged runs are left out", r->n_diverged);
+        warn(list, "diverged runs left out: %zu", r->n_diverged);
     if (r->n_missing)
-        warn(list, "%zu rows without N, D or loss are left out", r->n_missing);
+        warn(list, "rows without N, D or loss, left out: %zu", r->n_missing);
 }
 
 /* Rows of the same N and D trained at other rates: exponents move. */

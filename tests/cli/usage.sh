@@ -29,6 +29,7 @@ for group in study tokenize model; do
     refuses 2 "not 'nonsense'" $group nonsense
 done
 refuses 2 "unknown command 'nonsense'" nonsense
+refuses 2 "take one" train --profile --dry-run --params 1M --vocab-size 512
 
 # A file that is not there is named, whatever reads it.
 none=$dir/none

@@ -166,6 +166,11 @@ static void check_epochs(const char *prefix, double share_natural, int seq_len, 
     mixture_close(m);
 }
 
+static uint32_t distinct_len(uint32_t first)
+{
+    return 1 + first * 13 % 37;
+}
+
 /* A file in which each token is different, so that draws can be told apart. */
 static char *distinct_shard(uint32_t n_tok)
 {
@@ -177,7 +182,7 @@ static char *distinct_shard(uint32_t n_tok)
     if (!w)
         return prefix;
     while (next + 40 < n_tok) {
-        size_t n = 1 + next * 13 % 37;
+        size_t n = distinct_len(next);
         for (size_t i = 0; i < n; i++)
             tok[i] = next++;
         CHECK(shard_write(w, tok, n, n, &err) == ST_OK, "%s", err.msg);
@@ -210,18 +215,23 @@ static void test_mixture_pool(void)
     struct mixture *a, *b;
     uint32_t x[L + 1],
         follows[N_TOK] = { 0 }; /* of a window's first token: the last one, its target */
-    bool begins[N_TOK] = { false };
-    int n_last = 0;
+    bool begins[N_TOK] = { false }, is_document[N_TOK] = { false };
+    int n_last = 0, n_wrong = 0;
     struct mixture_use use;
     NEED(mixture_open(&a, &all, 1, L, 5, &err) == ST_OK, "%s", err.msg);
     NEED(mixture_open(&b, &some, 1, L, 5, &err) == ST_OK, "%s", err.msg);
     mixture_use(a, N_TOK, &use);
     uint64_t n_window = use.n_tok_unique / L;
+    for (uint32_t t = 0; t < N_TOK; t += distinct_len(t))
+        is_document[t] = true;
     for (uint64_t i = 0; i < n_window; i++) {
         window(a, i, x);
         begins[x[0]] = true;
         follows[x[0]] = x[L];
+        for (int k = 1; k <= L; k++) /* the next of its document, or the beginning of another */
+            n_wrong += x[k] != x[k - 1] + 1 && !is_document[x[k]];
     }
+    CHECK(n_wrong == 0, "%d tokens follow what they do not follow in the file", n_wrong);
     for (uint32_t t = 0; t < N_TOK; t++)
         n_last += begins[t] && !begins[follows[t]];
     CHECK(n_last <= 1, "%d targets are not the next token", n_last);

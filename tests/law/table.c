@@ -144,7 +144,7 @@ static void test_warnings(void)
         { "N,D,loss\n" ROWS, "joynt", "unknown law 'joynt'" },
         { "n_param_nonemb,n_tok,loss,diverged\n1e6,2e7,,1\n1e6,2e7,6,0\n1e6,4e7,5.5,0\n"
           "1e6,8e7,5.2,0\n1e6,1e8,5.1,0\n",
-          "data", "1 diverged runs are left out" },
+          "data", "diverged runs left out: 1" },
         { "run_id,n_param,n_tok,loss\na,1e6,2e7,6\na,1e6,4e7,5.5\nb,1e6,8e7,5.2\nb,1e6,1e8,5.1\n",
           "data", "share a run_id" },
         { "N,D,loss,lr\n1e6,2e7,6,1e-3\n1e6,2e7,5.5,2e-3\n1e6,8e7,5.2,1e-3\n1e6,9e7,5.1,1e-3\n",

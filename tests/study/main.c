@@ -171,7 +171,7 @@ static void test_plan(void)
     plan_release(&p);
     study_conf_release(&c);
     make_plan(&p, &c);
-    p.level = 0.9; /* frozen by an older program, say */
+    p.level = 0.9; /* settings frozen with others than the defaults */
     p.lr[0] = 2e-3;
     p.lr[1] = 1.5e-3;
     snprintf(p.kernel_path, sizeof p.kernel_path, "cpu/avx2 fp32");
