@@ -1,11 +1,13 @@
 /*
- * bench/decode.c - generated tokens a second of whole requests: 256 prompt tokens and 128 new ones each.
+ * bench/decode.c - generated tokens a second of whole requests: 256 prompt tokens and 128 new ones
+ * each.
  *
  *     decode_bench MODEL STREAMS TEXT.txt [PROMPTS.json [auto|fp32|int16|int8]]
  *
- * Prompts are consecutive pieces of the text; with PROMPTS.json they are written there as token ids, for
- * decode.py, which asks llama.cpp the same. Prints one JSON line with the best and all of three rounds; beside
- * them the prompts alone, from rounds that ask for one token each, and what is left of the best for the others.
+ * Prompts are consecutive pieces of the text; with PROMPTS.json they are written there as token
+ * ids, for decode.py, which asks llama.cpp the same. Prints one JSON line with the best and all of
+ * three rounds; beside them the prompts alone, from rounds that ask for one token each, and what is
+ * left of the best for the others.
  */
 #include <math.h>
 #include <stdio.h>
@@ -36,7 +38,8 @@ static double one_round(struct gen *g, char **prompt, int n, int cut, int max_to
     double start = clock_s();
     *n_prompt = *n_new = 0;
     for (int i = 0; i < n; i++) {
-        /* Another byte is cut from the front in each round, or the prompts would still be in the cache. */
+        /* Another byte is cut from the front in each round, or the prompts would still be in the
+         * cache. */
         struct gen_request q = { .raw = prompt[i] + cut,
                                  .sampling = { .temperature = 0.8,
                                                .top_p = 0.95,

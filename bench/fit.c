@@ -3,9 +3,9 @@
  *
  *     fit_bench TABLE.csv [EXPR] [RESAMPLES]
  *
- * One thread; fit_s is the best of five whole fits (starts, polish, identifiability), bootstrap_s one
- * fit with the resamples less that. cpu_s beside each is processor time, which other work on the
- * machine disturbs less.
+ * One thread; fit_s is the best of five whole fits (starts, polish, identifiability), bootstrap_s
+ * one fit with the resamples less that. cpu_s beside each is processor time, which other work on
+ * the machine disturbs less.
  */
 #include <math.h>
 #include <stdio.h>

@@ -1,11 +1,13 @@
 /*
- * bench/kv.c - the generator's cache as halves and as bytes: memory, and tokens a second of decoding alone.
+ * bench/kv.c - the generator's cache as halves and as bytes: memory, and tokens a second of
+ * decoding alone.
  *
  *     kv_bench MODEL STREAMS PROMPT NEW ROUNDS TEXT.txt [THREADS [auto|fp32|int16|int8]]
  *
- * Both generators are open at once and take turns. Before the first round each reads its prompts, consecutive pieces
- * of PROMPT tokens; from then on they are in the cache, so that a round is NEW tokens of STREAMS requests and next to
- * nothing else. Prints a JSON line for each form, and one with the ratio of each pair of rounds.
+ * Both generators are open at once and take turns. Before the first round each reads its prompts,
+ * consecutive pieces of PROMPT tokens; from then on they are in the cache, so that a round is NEW
+ * tokens of STREAMS requests and next to nothing else. Prints a JSON line for each form, and one
+ * with the ratio of each pair of rounds.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,9 @@
 /*
  * bench/read.c - how fast documents are read: one JSON line a file. Asserts no times.
  *
- *     read_bench FILE...       {"bench":"read","file","format","docs","bytes_text","mb_per_s","docs_per_s"}
+ *     read_bench FILE...
+ *
+ * A line a file: {"bench":"read","file","format","docs","bytes_text","mb_per_s","docs_per_s"}
  *
  * mb_per_s counts bytes of text delivered in a second of processor time (other work on the machine
  * disturbs that less than the clock); each file is read five times and the best is shown.

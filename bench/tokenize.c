@@ -1,4 +1,5 @@
-/* bench/tokenize.c - training and encoding speed on texts in memory, as JSON lines; see tokenize.sh. */
+/* bench/tokenize.c - training and encoding speed on texts in memory, as JSON lines; see
+ * tokenize.sh. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,12 +3,13 @@
  *
  *     train_bench SIZE BATCH THREADS SECONDS|- [auto|fp32|bf16]
  *
- * SIZE is a row of size_row (the shapes of bench/train_torch.py). BATCH counts sequences. With - each line on
- * standard input holds the seconds of one burst, so that another program's can lie between them. Figures are of
- * the median step, with the fastest beside it; data are random tokens, every step is forward, backward, clipping
- * and AdamW. tok_per_cpu_s counts the process's processor time instead of the wall's: on a machine with other work
- * it is the steadier figure. peak_gflops is the peak of the products' instructions on as many threads, measured just before
- * the burst; peak_rss_mb the most memory the process ever held.
+ * SIZE is a row of size_row (the shapes of bench/train_torch.py). BATCH counts sequences. With -
+ * each line on standard input holds the seconds of one burst, so that another program's can lie
+ * between them. Figures are of the median step, with the fastest beside it; data are random tokens,
+ * every step is forward, backward, clipping and AdamW. tok_per_cpu_s counts the process's processor
+ * time instead of the wall's: on a machine with other work it is the steadier figure. peak_gflops
+ * is the peak of the products' instructions on as many threads, measured just before the burst;
+ * peak_rss_mb the most memory the process ever held.
  */
 #include <stdbool.h>
 #include <stdio.h>
