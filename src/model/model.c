@@ -119,6 +119,11 @@ void model_z_loss(struct model *m, double z)
     m->z_loss = z;
 }
 
+void model_mup(struct model *m, int base_width)
+{
+    params_mup(&m->params, &m->conf, base_width);
+}
+
 /* The beginning of a parameter, piece by piece: a piece stays in the cache on its way to the
  * device. */
 static void init_param(struct model *m, const struct param *p, double std, struct rng *r)
@@ -129,9 +134,9 @@ static void init_param(struct model *m, const struct param *p, double std, struc
         size_t n = p->n - at < PIECE ? p->n - at : PIECE;
         if (p->init == INIT_ZERO || p->init == INIT_ONE)
             for (size_t i = 0; i < n; i++)
-                value[i] = p->init == INIT_ONE;
+                value[i] = p->init == INIT_ONE ? (float)p->init_scale : 0;
         else
-            rng_normals(r, std, value, n);
+            rng_normals(r, std * p->init_scale, value, n);
         m->b->ops->upload(m->b, tensor_part(m->p, p->offset + at, n, 0), value);
     }
 }

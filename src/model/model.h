@@ -95,6 +95,16 @@ struct adamw_conf {
  * section 5. */
 void model_z_loss(struct model *m, double z);
 
+/* Maximal update parametrization (muP) for AdamW: rate and initialisation are those of a model of
+ * width base_width, and those of a wider one follow, so that the best rate of a narrow model is
+ * about that of a wide one. With r = d_model / base_width: matrices of the layers begin with
+ * 1/sqrt(r) of the deviation and move at 1/r of the rate; what makes the logits (the head, or with
+ * a tied one the norm before it) begins at 1/r and moves at 1/r. Heads keep their size, so that
+ * attention's scale needs no change; decay is by the rate alone. The model stays one that its class
+ * computes. Before model_init, and for each go of training. Source: Yang et al. 2021, Tensor
+ * Programs V (arXiv:2203.03466), table 8. */
+void model_mup(struct model *m, int base_width);
+
 /* Keeps a moving average of the parameters: average = decay average + (1 - decay) parameters after
  * each step, with a smaller decay at the beginning: min(decay, (1 + step) / (10 + step)).
  * model_ema_swap exchanges the two, for scoring and saving; training goes on after a second swap.

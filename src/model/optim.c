@@ -22,7 +22,7 @@ static size_t run_end(const struct model *m, size_t i, bool muon)
     const struct params *p = &m->params;
     size_t end = i + 1;
     while (end < p->n_row && p->row[end].decays == p->row[i].decays &&
-           !(muon && by_muon(p, &m->conf, end)))
+           p->row[end].lr_scale == p->row[i].lr_scale && !(muon && by_muon(p, &m->conf, end)))
         end++;
     return end;
 }
@@ -51,11 +51,12 @@ enum st model_adamw_step(struct model *m, const struct adamw_conf *c, uint64_t s
         }
         end = run_end(m, i, muon);
         size_t at = p->row[i].offset, n = p->row[end - 1].offset + p->row[end - 1].n - at;
-        const struct adamw_step s = { .lr = c->lr,
+        double decay = p->row[i].decays ? c->weight_decay : 0, scale = p->row[i].lr_scale;
+        const struct adamw_step s = { .lr = c->lr * scale,
                                       .beta1 = c->beta1,
                                       .beta2 = c->beta2,
                                       .eps = c->eps,
-                                      .weight_decay = p->row[i].decays ? c->weight_decay : 0,
+                                      .weight_decay = decay / scale, /* by lr alone, of all */
                                       .grad_clip = c->grad_clip,
                                       .step = step };
         b->ops->adamw(b, tensor_part(m->p, at, n, 0), tensor_part(m->g, at, n, 0),

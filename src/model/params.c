@@ -1,6 +1,7 @@
 /* model/params.c - see params.h. */
 #include "model/params.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,7 @@ static void add_row(struct params *p, const struct shape *s, const struct model_
     r->offset = p->n;
     r->init = s->init;
     r->decays = s->decays;
+    r->init_scale = r->lr_scale = 1;
     p->n += r->n;
 }
 
@@ -88,6 +90,24 @@ void params_build(struct params *p, const struct model_conf *conf)
     add_row(p, &norm_shape, conf, -1);
     if (!conf->tied)
         add_row(p, &head_shape, conf, -1);
+}
+
+/* How often wider: the inputs of every matrix in a layer, and of the head. A multiplier of the
+ * logits would do for the head, but then the model would be another one than its class computes;
+ * scaling what it is trained from gives the same function. A tied head has its share in the norm
+ * before it, so that the embedding stays an embedding. */
+void params_mup(struct params *p, const struct model_conf *conf, int base_width)
+{
+    double wider = (double)conf->d_model / base_width;
+    for (size_t i = 0; i < p->n_row; i++) {
+        struct param *r = &p->row[i];
+        bool is_last = i == p->n_row - 1; /* the head, or with a tied one the norm before it */
+        bool in_layer = i != PARAM_EMBED && r->n_dim == 2 && (conf->tied || !is_last);
+        if (!in_layer && !is_last)
+            continue;
+        r->lr_scale = 1 / wider;
+        r->init_scale = in_layer ? 1 / sqrt(wider) : 1 / wider;
+    }
 }
 
 void params_release(struct params *p)

@@ -22,6 +22,7 @@ struct param {
     size_t dim[2];
     enum init init;
     bool decays; /* by weight decay: the matrices, but neither embedding nor a tied head */
+    double init_scale, lr_scale; /* of muP; 1 without */
 };
 
 struct params {
@@ -52,6 +53,9 @@ enum {
 };
 
 void params_build(struct params *p, const struct model_conf *conf); /* conf was checked */
+/* The scales of muP for a model that is d_model / base_width times as wide as where its rate and
+ * initialisation are from; see model_mup. */
+void params_mup(struct params *p, const struct model_conf *conf, int base_width);
 void params_release(struct params *p);
 const struct param *params_find(const struct params *p, const char *name); /* or NULL */
 const struct param *params_layer(const struct params *p, int layer, int which);

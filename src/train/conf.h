@@ -20,6 +20,7 @@ struct train_conf {
     double lr;                                                                 /* 0: chosen */
     const char *schedule, *decay, *precision, *optimizer;
     double muon_momentum, z_loss, ema;
+    uint64_t mup; /* width that lr and initialisation are of; 0: this model's */
     bool document_mask;
     double cooldown, weight_decay, beta1, beta2, grad_clip;
     double checkpoint_every;
@@ -27,7 +28,7 @@ struct train_conf {
     bool dry_run, pilot, profile;
 };
 extern const struct train_conf train_defaults;
-enum { N_TRAIN_FIELD = 35 };
+enum { N_TRAIN_FIELD = 36 };
 extern const struct field train_field[N_TRAIN_FIELD];
 
 /* Where and with what a run computes; may differ between two goes of one run. */

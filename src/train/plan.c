@@ -450,6 +450,10 @@ static enum st resolve(struct train_plan *p, struct err *err)
         .decay = strcmp(c->decay, "linear") == 0 ? DECAY_LINEAR : DECAY_SQRT,
         .cooldown = c->cooldown,
     };
+    if (c->mup && c->lr == 0)
+        return err_set(err, ST_USAGE, "--mup wants --lr, the best rate of that width");
+    if (c->mup && train_muon(c) > 0)
+        return err_set(err, ST_UNSUPPORTED, "--mup with --optimizer muon: AdamW's only");
     enum st st = parse_sources(p, err);
     if (st == ST_OK) {
         name_arm(p);

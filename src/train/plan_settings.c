@@ -119,6 +119,8 @@ struct js *train_plan_settings(const struct train_plan *p, const struct train_bu
         js_put_text(v, "optimizer", c->optimizer);
         js_put_real(v, "muon_momentum", c->muon_momentum);
     }
+    if (c->mup)
+        js_put_whole(v, "mup", (int64_t)c->mup);
     if (c->z_loss > 0)
         js_put_real(v, "z_loss", c->z_loss);
     if (c->ema > 0)

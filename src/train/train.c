@@ -58,6 +58,8 @@ static enum st fresh_model(struct trainer *t, struct err *err)
                                : model_new(&t->model, &p->model, t->backend, err);
     if (st < 0)
         return st;
+    if (p->conf->mup)
+        model_mup(t->model, (int)p->conf->mup);
     if (!p->conf->init)
         model_init(t->model, p->env.seed);
     if (p->conf->document_mask)

@@ -29,6 +29,8 @@ for group in study tokenize model; do
     refuses 2 "not 'nonsense'" $group nonsense
 done
 refuses 2 "unknown command 'nonsense'" nonsense
+refuses 2 "wants --lr" train --params 1M --mup 64 --data "a=$dir/a@1" --tokens 1k --out "$dir/run"
+refuses 2 "muon" train --params 1M --mup 64 --lr 1e-3 --optimizer muon --data "a=$dir/a@1" --tokens 1k --out "$dir/run"
 refuses 2 "take one" train --profile --dry-run --params 1M --vocab-size 512
 
 # A file that is not there is named, whatever reads it.

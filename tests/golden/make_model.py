@@ -5,8 +5,10 @@ usage: make_model.py [--compare] [--out tests/golden/model] [NAME...]
 Each case is a folder: config.json and weights as transformers writes them, and golden.safetensors with the tokens (int32),
 logits, loss, every gradient in fp32 (of the weights as stored). The first two have the losses of 50 AdamW steps; "documents."
 stands before what a mask between documents (ended by token 0) gives, "z_loss." before gradients with a z-loss of 0.01,
-"muon_losses" are those of 20 steps with torch.optim.Muon on the layers' matrices. Made with torch 2.15.0,
-transformers 5.23.0, safetensors 0.8.0; other versions may differ in the last digits.
+"muon_losses" are those of 20 steps with torch.optim.Muon on the layers' matrices, "mup_losses" of 20 with the parametrization of
+the package mup, for a model twice as wide as its base (the head, or with a tied one the norm before it, begins twice as large, as mup
+halves the logits instead). Made with torch 2.15.0, transformers 5.23.0, safetensors 0.8.0, mup 1.0.0; other versions may differ in
+the last digits.
 """
 import argparse
 import json
@@ -115,6 +117,41 @@ def muon(model, all_tokens):
     return {"muon_losses": torch.tensor(losses)}
 
 
+def mup(name, all_tokens):
+    """AdamW by Microsoft's package: logits over r, rates and decays by its own table of shapes."""
+    import mup as package
+
+    class Head(package.MuReadout):
+        def forward(self, x):
+            return torch.nn.functional.linear(x, self.weight) / self.width_mult()
+
+    def with_head(model):
+        head = Head(model.config.hidden_size, model.config.vocab_size, bias=False)
+        head.weight = model.lm_head.weight  # tied: the embedding itself
+        model.lm_head = head
+        return model
+
+    wide = with_head(build(name)[0])
+    shape = dict(CASES[name], **{k: CASES[name][k] // 2 for k in ("hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads")})
+    d_head = CASES[name].get("head_dim", CASES[name]["hidden_size"] // CASES[name]["num_attention_heads"])
+    shape.update(head_dim=d_head, rope_parameters={"rope_type": "default", "rope_theta": shape.pop("rope_theta")})
+    base = with_head(AutoModelForCausalLM.from_config(LlamaConfig(**shape)))
+    package.set_base_shapes(wide, base, rescale_params=False)
+    with torch.no_grad():
+        (wide.model.norm.weight if CASES[name]["tie_word_embeddings"] else wide.lm_head.weight).mul_(2)
+    decays = lambda n, p: p.dim() == 2 and "embed_tokens" not in n
+    named = list(wide.named_parameters())
+    groups = [{"params": [p for n, p in named if decays(n, p) == d], "weight_decay": WEIGHT_DECAY * d} for d in (True, False)]
+    opt = package.MuAdamW(groups, **ADAMW)
+    losses = []
+    for s in range(MUON_STEPS):
+        loss = loss_of(wide, all_tokens[s])[1]
+        loss.backward()
+        opt.step(), opt.zero_grad()
+        losses.append(loss.item())
+    return {"mup_losses": torch.tensor(losses)}
+
+
 def record(name, folder):
     folder.mkdir(parents=True, exist_ok=True)
     model, dtype = build(name)
@@ -132,6 +169,7 @@ def record(name, folder):
     if name in FAMILY:
         return save_file(out, folder / "golden.safetensors")
     out.update(muon(build(name)[0], all_tokens))
+    out.update(mup(name, all_tokens))
     model.zero_grad()
     matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and "embed_tokens" not in n]
     rest = [p for n, p in model.named_parameters() if p.dim() != 2 or "embed_tokens" in n]

@@ -213,11 +213,9 @@ void test_fifty_steps(void)
     }
 }
 
-/* torch.optim.Muon (its rounding to bfloat16 left out) on the layers' matrices, AdamW on the rest.
- */
-void test_muon_steps(void)
+/* Losses of 20 steps, recorded under `key`, of the first two cases. */
+static void check_steps(const char *key, const struct adamw_conf *c, int wider)
 {
-    const struct adamw_conf c = { 3e-3, 0.9, 0.95, 1e-8, 0.1, 1, 0.95 };
     for (size_t i = 0; i < N_OF(name); i++) {
         struct golden g;
         struct err err = { "" };
@@ -225,28 +223,45 @@ void test_muon_steps(void)
         double worst = 0;
         if (!golden_open(&g, name[i]))
             return;
-        if (!safetensors_find(g.s, "muon_losses")) {
+        if (!safetensors_find(g.s, key)) {
             golden_close(&g);
             continue;
         }
-        float *loss = values(g.s, "muon_losses", &n);
+        if (wider)
+            model_mup(g.m, model_config(g.m)->d_model / wider);
+        float *loss = values(g.s, key, &n);
         for (size_t s = 0; s < n; s++) {
             double got = 0, norm = 0;
             const uint32_t *tok = g.tok + s * (size_t)(g.batch * (g.seq_len + 1));
             CHECK(model_forward_backward(g.m, tok, g.batch, g.seq_len, 1, &got, &err) == ST_OK &&
-                      model_adamw_step(g.m, &c, s + 1, &norm, &err) == ST_OK,
+                      model_adamw_step(g.m, c, s + 1, &norm, &err) == ST_OK,
                   "%s", err.msg);
             double d = fabs(got - (double)loss[s]);
             CHECK(d < 1e-4, "%s, step %zu: loss %g, PyTorch's %g", name[i], s, got,
                   (double)loss[s]);
             worst = d > worst ? d : worst;
         }
-        printf("%s: %zu steps of Muon, losses %.3f to %.3f, the worst off by %.1e\n", name[i], n,
+        printf("%s: %zu steps, %s %.3f to %.3f, the worst off by %.1e\n", name[i], n, key,
                (double)loss[0], (double)loss[n - 1], worst);
         CHECK(n == 20, "%zu steps", n);
         free(loss);
         golden_close(&g);
     }
+}
+
+/* torch.optim.Muon (its rounding to bfloat16 left out) on the layers' matrices, AdamW on the rest.
+ */
+void test_muon_steps(void)
+{
+    const struct adamw_conf c = { 3e-3, 0.9, 0.95, 1e-8, 0.1, 1, 0.95 };
+    check_steps("muon_losses", &c, 0);
+}
+
+/* The package mup's AdamW, twice as wide as its base. */
+void test_mup_steps(void)
+{
+    const struct adamw_conf c = { 3e-3, 0.9, 0.95, 1e-8, 0.1, 0, 0 };
+    check_steps("mup_losses", &c, 2);
 }
 
 void conf_text(struct strbuf *out, const struct model_conf *c)

@@ -11,6 +11,8 @@ int main(int argc, char **argv)
         TEST(test_z_loss),
         TEST(test_fifty_steps),
         TEST(test_muon_steps),
+        TEST(test_mup_steps),
+        TEST(test_mup_init),
         TEST(test_ema),
         TEST(test_export_round_trip),
         TEST(test_export_for_peer),

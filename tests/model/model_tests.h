@@ -10,6 +10,8 @@ void test_document_mask(void);
 void test_z_loss(void);
 void test_fifty_steps(void);
 void test_muon_steps(void);
+void test_mup_steps(void);
+void test_mup_init(void);
 void test_export_round_trip(void);
 void test_export_for_peer(void);
 

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "model/state.h"
 #include "model_tests.h"
 
 struct backend *open_backend(int n_threads, enum precision p)
@@ -379,5 +380,38 @@ void test_ema(void)
     free(want);
     str_release(&x);
     model_free(m);
+    backend_close(b);
+}
+
+/* Deviations at four times the width of the base: what the layers multiply by 1/2, what makes the
+ * logits by 1/4, all else by 1. */
+void test_mup_init(void)
+{
+    struct backend *b = open_backend(1, PRECISION_FP32);
+    for (int tied = 0; tied < 2; tied++) {
+        struct model_conf conf;
+        struct err err = { "" };
+        struct model *plain = NULL, *m = NULL;
+        NEED(model_conf_for(&conf, 200000, 300, 64, &err) == ST_OK, "%s", err.msg);
+        conf.tied = tied;
+        NEED(model_new(&plain, &conf, b, &err) == ST_OK, "%s", err.msg);
+        NEED(model_new(&m, &conf, b, &err) == ST_OK, "%s", err.msg);
+        model_init(plain, 5);
+        model_mup(m, conf.d_model / 4);
+        model_init(m, 5);
+        for (size_t i = 0; i < m->params.n_row; i++) {
+            const struct param *p = &m->params.row[i];
+            bool layers = strstr(p->name, "_proj.weight"),
+                 logits = strcmp(p->name, tied ? "model.norm.weight" : "lm_head.weight") == 0;
+            float plainly = 0, scaled = 0;
+            b->ops->download(b, &plainly, tensor_part(plain->p, p->offset, 1, 0));
+            b->ops->download(b, &scaled, tensor_part(m->p, p->offset, 1, 0));
+            double want = (double)plainly * (layers ? 0.5 : logits ? 0.25 : 1);
+            CHECK(fabs((double)scaled - want) <= 1e-6 * fabs(want), "%s: %g, want %g", p->name,
+                  (double)scaled, want);
+        }
+        model_free(plain);
+        model_free(m);
+    }
     backend_close(b);
 }

@@ -318,6 +318,46 @@ void test_interrupted(void)
     asked_release(&a);
 }
 
+static void check_trunk(const char *optimizer, uint64_t mup)
+{
+    char *own_name = xasprintf("own-%s", optimizer), *trunk_name = xasprintf("trunk-%s", optimizer);
+    const char *own_dir = in_world(own_name), *trunk_dir = in_world(trunk_name);
+    struct asked own = ask(own_dir), trunk = ask(trunk_dir);
+    struct asked *both[] = { &own, &trunk };
+    struct err err = { "" };
+    for (size_t i = 0; i < N_OF(both); i++) {
+        struct train_conf *c = &both[i]->conf;
+        c->run_id = "r";
+        c->schedule = "wsd";
+        c->warmup = 5;
+        c->optimizer = optimizer;
+        c->mup = mup;
+        c->z_loss = 1e-3;
+        c->ema = 0.9;
+        c->document_mask = true;
+    }
+    ask_tokens(&own, "12800", NULL, NULL);
+    ask_tokens(&trunk, "5120", "12800", NULL);
+    trunk.conf.checkpoint_every = 0;
+    CHECK(run_here(&own, &err) == ST_OK, "%s", err.msg);
+    (void)run_child(&trunk, 0.15);
+    CHECK(run_here(&trunk, &err) == ST_OK, "%s", err.msg);
+    char *last = path_join(trunk_dir, "12800");
+    same_file(last, own_dir, "checkpoint/model.safetensors");
+    /* The mask goes with the checkpoint, so that scoring it elsewhere is the same. */
+    struct strbuf conf = { 0 };
+    char *path = path_join(last, "checkpoint/config.json");
+    CHECK(file_read(path, 1 << 20, &conf, &err) == ST_OK && strstr(conf.s, "document_end_mask"),
+          "config.json: %s", conf.s);
+    str_release(&conf);
+    free(path);
+    free(last);
+    asked_release(&own);
+    asked_release(&trunk);
+    free(own_name);
+    free(trunk_name);
+}
+
 /* All that one may ask of the optimizer and the attention: each changes the run, and a trunk with
  * branches, stopped and gone on, ends as runs of their own do. */
 void test_options(void)
@@ -326,10 +366,15 @@ void test_options(void)
         const char *name, *optimizer, *schedule;
         double z_loss, ema;
         bool document_mask;
+        uint64_t mup;
     } row[] = {
-        { "muon", "muon", "cosine", 0, 0, false },  { "linear", "adamw", "linear", 0, 0, false },
-        { "z", "adamw", "cosine", 1e-2, 0, false }, { "ema", "adamw", "cosine", 0, 0.95, false },
-        { "mask", "adamw", "cosine", 0, 0, true },  { "all", "muon", "linear", 1e-3, 0.9, true },
+        { "muon", "muon", "cosine", 0, 0, false, 0 },
+        { "linear", "adamw", "linear", 0, 0, false, 0 },
+        { "z", "adamw", "cosine", 1e-2, 0, false, 0 },
+        { "ema", "adamw", "cosine", 0, 0.95, false, 0 },
+        { "mask", "adamw", "cosine", 0, 0, true, 0 },
+        { "mup", "adamw", "cosine", 0, 0, false, 8 },
+        { "all", "muon", "linear", 1e-3, 0.9, true, 0 },
     };
     if (!world())
         return;
@@ -347,6 +392,7 @@ void test_options(void)
         a.conf.z_loss = row[i].z_loss;
         a.conf.ema = row[i].ema;
         a.conf.document_mask = row[i].document_mask;
+        a.conf.mup = row[i].mup;
         NEED(run_here(&a, &err) == ST_OK, "%s: %s", name, err.msg);
         char *got = result_of(dir);
         CHECK(strcmp(got, plain) != 0, "%s changes nothing", name);
@@ -359,37 +405,8 @@ void test_options(void)
         free(name);
     }
     free(plain);
-    struct asked own = ask(in_world("options-own")), trunk = ask(in_world("options-trunk"));
-    struct asked *both[] = { &own, &trunk };
-    struct err err = { "" };
-    for (size_t i = 0; i < N_OF(both); i++) {
-        struct train_conf *c = &both[i]->conf;
-        c->run_id = "r";
-        c->schedule = "wsd";
-        c->warmup = 5;
-        c->optimizer = "muon";
-        c->z_loss = 1e-3;
-        c->ema = 0.9;
-        c->document_mask = true;
-    }
-    ask_tokens(&own, "12800", NULL, NULL);
-    ask_tokens(&trunk, "5120", "12800", NULL);
-    trunk.conf.checkpoint_every = 0;
-    CHECK(run_here(&own, &err) == ST_OK, "%s", err.msg);
-    (void)run_child(&trunk, 0.15);
-    CHECK(run_here(&trunk, &err) == ST_OK, "%s", err.msg);
-    char *last = path_join(in_world("options-trunk"), "12800");
-    same_file(last, in_world("options-own"), "checkpoint/model.safetensors");
-    /* The mask goes with the checkpoint, so that scoring it elsewhere is the same. */
-    struct strbuf conf = { 0 };
-    char *path = path_join(last, "checkpoint/config.json");
-    CHECK(file_read(path, 1 << 20, &conf, &err) == ST_OK && strstr(conf.s, "document_end_mask"),
-          "config.json: %s", conf.s);
-    str_release(&conf);
-    free(path);
-    free(last);
-    asked_release(&own);
-    asked_release(&trunk);
+    check_trunk("muon", 0);
+    check_trunk("adamw", 8);
 }
 
 /* Finite weights that give NaN: all floats after the header of the reference's safetensors. */
