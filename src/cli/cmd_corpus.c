@@ -7,15 +7,18 @@
 #include "cli/commands.h"
 #include "cli/inputs.h"
 #include "corpus/build.h"
+#include "corpus/dedup.h"
 #include "corpus/reader.h"
 
 struct opts {
     const char *out, *clean, *dedup, *lang, *held;
     uint64_t min_bytes, max_bytes;
-    double hold_out;
+    double hold_out, max_similar;
     struct textlist decontaminate, drop_source;
 };
-static const struct opts defaults = { .clean = "none", .dedup = "none", .min_bytes = 200 };
+static const struct opts defaults = {
+    .clean = "none", .dedup = "none", .min_bytes = 200, .max_similar = DEDUP_SIMILAR
+};
 
 static const struct field field[] = {
     { .name = "out",
@@ -32,8 +35,15 @@ static const struct field field[] = {
     { .name = "dedup",
       .kind = FIELD_CHOICE,
       .choices = "none|exact|minhash",
-      .help = "drop documents with the same words; minhash is not built yet",
+      .help = "drop documents with the same words as an earlier one; minhash: nearly the same too",
       .offset = offsetof(struct opts, dedup) },
+    { .name = "max_similar",
+      .kind = FIELD_REAL,
+      .unit = "fraction",
+      .help = "of minhash: shared runs of 5 words, over all of both, that two documents may have",
+      .offset = offsetof(struct opts, max_similar),
+      .min = 0.5,
+      .max = 1 },
     { .name = "lang",
       .kind = FIELD_TEXT,
       .unit = "CODE",
@@ -84,6 +94,7 @@ static enum st run_corpus(void *opts, struct cli *cli, int argc, char **argv, st
     struct corpus_conf conf = { .out = o->out,
                                 .clean = o->clean,
                                 .dedup = o->dedup,
+                                .max_similar = o->max_similar,
                                 .lang = o->lang,
                                 .min_bytes = o->min_bytes,
                                 .max_bytes = o->max_bytes,
@@ -113,7 +124,7 @@ const struct command cmd_corpus = {
     .detail = "Inputs are files, folders, patterns, http(s) URLs or - (standard input); the format "
               "is recognised "
               "by content.\nDIR gets docs-00000.jsonl.zst (id text meta), dropped.jsonl.zst (id "
-              "reason) and manifest.json.\nA damaged record is skipped, counted and named; "
+              "reason of) and manifest.json.\nA damaged record is skipped, counted and named; "
               "--strict makes it fatal.",
     .field = field,
     .n_field = N_OF(field),

@@ -7,14 +7,14 @@
 
 #include <stdbool.h>
 
-#include "base/hash.h"
 #include "base/mem.h"
+#include "corpus/dedup.h"
 #include "corpus/doc.h"
 
 struct batch_doc {
     struct doc doc;
-    struct digest words; /* filled by whoever looks at it: text_digest ... */
-    bool contaminated;   /* ... and whether it shares a run of words with an evaluation document */
+    struct dedup_look look; /* filled by whoever looks at it: what tells repetitions ... */
+    bool contaminated; /* ... and whether it shares a run of words with an evaluation document */
 };
 
 struct doc_batch { /* all zero is an empty one */

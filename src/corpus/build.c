@@ -14,6 +14,7 @@
 #include "base/pool.h"
 #include "base/stream.h"
 #include "corpus/batch.h"
+#include "corpus/dedup.h"
 #include "corpus/holdout.h"
 #include "corpus/ngram.h"
 #include "corpus/reader.h"
@@ -30,15 +31,16 @@ enum reason {
     TOO_SHORT,
     TOO_LONG,
     DUPLICATE,
+    NEAR_DUPLICATE,
     CONTAMINATED,
     NEAR_HELD,
     NEAR_TRAIN,
     N_REASON
 };
 static const char *const reason_name[N_REASON] = {
-    [SOURCE] = "source",         [TOO_SHORT] = "too_short",       [TOO_LONG] = "too_long",
-    [DUPLICATE] = "duplicate",   [CONTAMINATED] = "contaminated", [NEAR_HELD] = "near_held",
-    [NEAR_TRAIN] = "near_train",
+    [SOURCE] = "source",       [TOO_SHORT] = "too_short",           [TOO_LONG] = "too_long",
+    [DUPLICATE] = "duplicate", [NEAR_DUPLICATE] = "near_duplicate", [CONTAMINATED] = "contaminated",
+    [NEAR_HELD] = "near_held", [NEAR_TRAIN] = "near_train",
 };
 
 /* Documents to numbered shards in a folder. */
@@ -52,7 +54,8 @@ struct shards {
 struct build {
     const struct corpus_conf *conf;
     struct corpus_files files, eval_files; /* inputs; those of `decontaminate` */
-    struct seen texts, ids;
+    struct seen ids;
+    struct dedup *dedup;
     struct ngram_index *eval; /* NULL: not asked for */
     struct holdout *holdout;  /* likewise */
     struct strbuf id, scratch;
@@ -96,6 +99,18 @@ static enum st shards_add(struct shards *s, const struct doc *d, struct err *err
     return st;
 }
 
+static enum dedup_kind dedup_kind(const struct corpus_conf *c)
+{
+    return strcmp(c->dedup, "minhash") == 0 ? DEDUP_MINHASH
+           : strcmp(c->dedup, "exact") == 0 ? DEDUP_EXACT
+                                            : DEDUP_NONE;
+}
+
+static double max_similar(const struct corpus_conf *c)
+{
+    return c->max_similar > 0 ? c->max_similar : DEDUP_SIMILAR;
+}
+
 static bool is_dropped_source(const struct corpus_conf *c, const char *source)
 {
     for (size_t i = 0; i < c->n_drop_source; i++)
@@ -116,10 +131,12 @@ static void make_unique(struct build *b, struct doc *d)
     }
 }
 
-static enum reason judge(struct build *b, struct batch_doc *looked)
+/* *of: id of the document that it repeats, or NULL. */
+static enum reason judge(struct build *b, struct batch_doc *looked, const char **of)
 {
     const struct corpus_conf *c = b->conf;
     struct doc *d = &looked->doc;
+    *of = NULL;
     make_unique(b, d);
     if (is_dropped_source(c, d->source))
         return SOURCE;
@@ -127,24 +144,30 @@ static enum reason judge(struct build *b, struct batch_doc *looked)
         return TOO_SHORT;
     if (c->max_bytes && d->n_bytes > c->max_bytes)
         return TOO_LONG;
-    if (strcmp(c->dedup, "exact") == 0 && !seen_add(&b->texts, looked->words))
-        return DUPLICATE;
-    return looked->contaminated ? CONTAMINATED : KEEP;
+    enum dedup_verdict v = dedup_find(b->dedup, &looked->look, of);
+    if (v != DEDUP_NEW)
+        return v == DEDUP_SAME ? DUPLICATE : NEAR_DUPLICATE;
+    if (looked->contaminated)
+        return CONTAMINATED;
+    dedup_keep(b->dedup, &looked->look, d->id);
+    return KEEP;
 }
 
-static enum st write_dropped(struct build *b, const char *id, enum reason why, struct err *err)
+/* of: the document that it repeats, or NULL. */
+static enum st drop(struct build *b, const char *id, enum reason why, const char *of,
+                    struct err *err)
 {
+    b->n[why]++;
     str_clear(&b->scratch);
     str_adds(&b->scratch, "{\"id\":");
     js_quote(&b->scratch, id, strlen(id));
-    str_printf(&b->scratch, ",\"reason\":\"%s\"}\n", reason_name[why]);
+    str_printf(&b->scratch, ",\"reason\":\"%s\"", reason_name[why]);
+    if (of) {
+        str_adds(&b->scratch, ",\"of\":");
+        js_quote(&b->scratch, of, strlen(of));
+    }
+    str_adds(&b->scratch, "}\n");
     return outstream_write(b->dropped, b->scratch.s, b->scratch.n, err);
-}
-
-static enum st drop(struct build *b, const char *id, enum reason why, struct err *err)
-{
-    b->n[why]++;
-    return write_dropped(b, id, why, err);
 }
 
 /* What is done with a document on a walk through the inputs. */
@@ -155,9 +178,10 @@ static enum st take_document(struct build *b, struct batch_doc *looked, struct e
     struct doc *d = &looked->doc;
     b->docs_in++;
     b->bytes_in += d->n_bytes;
-    enum reason why = judge(b, looked);
+    const char *of;
+    enum reason why = judge(b, looked, &of);
     if (why != KEEP)
-        return drop(b, d->id, why, err);
+        return drop(b, d->id, why, of, err);
     if (b->holdout)
         return holdout_add(b->holdout, d, err);
     return shards_add(&b->out, d, err);
@@ -175,7 +199,7 @@ static enum st divide(struct build *b, struct err *err)
         else if (where == HELD_YES)
             st = shards_add(&b->held, &d, err);
         else
-            st = drop(b, d.id, where == HELD_NEAR_TRAIN ? NEAR_TRAIN : NEAR_HELD, err);
+            st = drop(b, d.id, where == HELD_NEAR_TRAIN ? NEAR_TRAIN : NEAR_HELD, NULL, err);
         if (st == ST_OK && stop_asked())
             st = err_set(err, ST_INTERRUPTED, "stopped; the same command starts this again");
     }
@@ -242,8 +266,7 @@ static void look_at(const struct build *b, struct batch_doc *d, struct strbuf *s
     size_t n = d->doc.n_bytes;
     if (n < c->min_bytes || (c->max_bytes && n > c->max_bytes))
         return;
-    if (strcmp(c->dedup, "exact") == 0)
-        d->words = text_digest(d->doc.text, n, scratch);
+    dedup_look(b->dedup, &d->look, d->doc.text, n, scratch);
     d->contaminated = b->eval && ngram_shared(b->eval, d->doc.text, n) > 0;
 }
 
@@ -366,6 +389,8 @@ static struct js *settings_of(const struct corpus_conf *c, char *const *input, s
     struct js *v = js_object();
     js_put_text(v, "clean", c->clean);
     js_put_text(v, "dedup", c->dedup);
+    if (dedup_kind(c) == DEDUP_MINHASH)
+        js_put_real(v, "max_similar", max_similar(c));
     js_put_whole(v, "min_bytes", (int64_t)c->min_bytes);
     js_put_whole(v, "max_bytes", (int64_t)c->max_bytes);
     js_put_real(v, "hold_out", c->hold_out);
@@ -422,8 +447,8 @@ static enum st check_conf(const struct corpus_conf *c, struct err *err)
 {
     if (strcmp(c->clean, "none") != 0)
         return err_set(err, ST_UNSUPPORTED, "--clean %s; this build has none", c->clean);
-    if (strcmp(c->dedup, "none") != 0 && strcmp(c->dedup, "exact") != 0)
-        return err_set(err, ST_UNSUPPORTED, "--dedup %s; this build has none and exact", c->dedup);
+    if (c->max_similar < 0 || c->max_similar > 1)
+        return err_set(err, ST_USAGE, "--max-similar %g; want 0 to 1", c->max_similar);
     if (c->lang)
         return err_set(err, ST_UNSUPPORTED, "--lang %s; this build cannot tell languages", c->lang);
     if ((c->hold_out > 0) != (c->held != NULL))
@@ -438,6 +463,7 @@ static enum st run_build(struct build *b, const struct js *settings, const struc
     double start = clock_s();
     const struct corpus_conf *c = b->conf;
     b->pool = pool_new(c->n_threads);
+    b->dedup = dedup_new(dedup_kind(c), max_similar(c));
     enum st st = clear_folder(c->out, err);
     if (st == ST_OK && c->held)
         st = clear_folder(c->held, err);
@@ -482,7 +508,7 @@ static enum st build_release(struct build *b, enum st st)
     outstream_close(b->dropped);
     ngram_free(b->eval);
     holdout_close(b->holdout);
-    seen_release(&b->texts);
+    dedup_free(b->dedup);
     seen_release(&b->ids);
     str_release(&b->id);
     str_release(&b->scratch);

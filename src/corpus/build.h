@@ -2,12 +2,14 @@
  * corpus/build.h - the `corpus` stage: inputs to a folder of clean documents.
  *
  * The folder gets docs-00000.jsonl.zst (and further shards), dropped.jsonl.zst (id and reason of
- * each document left out) and, last, manifest.json. Reasons, in the order in which they are tried:
+ * each document left out, and `of`, the id of the one it repeats) and, last, manifest.json.
+ * Reasons, in the order in which they are tried:
  *
  *     source          its origin was asked to be dropped
  *     too_short       fewer bytes of text than min_bytes
  *     too_long        more than max_bytes
- *     duplicate       the same words as an earlier document
+ *     duplicate       the same words as an earlier document that was kept
+ *     near_duplicate  with dedup "minhash": more similar to one than max_similar
  *     contaminated    it shares a run of 13 words with a document of `decontaminate`
  *     near_held       it shares one with a document held out
  *     near_train      it was to be held out and shares runs with more than two others
@@ -33,7 +35,8 @@ enum { CORPUS_VERSION = 1, CONTAMINATION_WORDS = 13 };
 struct corpus_conf {
     const char *out;               /* folder */
     const char *clean;             /* "none" or "web" */
-    const char *dedup;             /* "none", "exact" or "minhash" */
+    const char *dedup;             /* "none", "exact" or "minhash", see dedup.h */
+    double max_similar;            /* of minhash; 0: DEDUP_SIMILAR */
     const char *lang;              /* NULL: any */
     uint64_t min_bytes, max_bytes; /* max_bytes 0: no limit */
     double hold_out;               /* 0..0.5 of the documents ... */

@@ -36,14 +36,20 @@ static uint64_t mix(uint64_t h)
     return h ? h : 1;
 }
 
+static uint64_t top_weight(int n_words)
+{
+    uint64_t top = 1;
+    assert(n_words >= 1 && n_words <= MAX_WORDS);
+    for (int i = 1; i < n_words; i++)
+        top *= BASE;
+    return top;
+}
+
 struct ngram_index *ngram_new(int n_words)
 {
-    assert(n_words >= 1 && n_words <= MAX_WORDS);
     struct ngram_index *ix = NEW(struct ngram_index);
     ix->n_words = n_words;
-    ix->top = 1;
-    for (int i = 1; i < n_words; i++)
-        ix->top *= BASE;
+    ix->top = top_weight(n_words);
     ix->n_slots = START_SLOTS; /* more than two batches */
     ix->slot = NEW_ARRAY(uint64_t, ix->n_slots);
     return ix;
@@ -303,4 +309,13 @@ size_t ngram_count(const struct ngram_index *ix, const char *text, size_t n_byte
     while (next_gram(&w, ix, &key))
         n++;
     return n;
+}
+
+void ngram_each(int n_words, const char *text, size_t n_bytes, ngram_use *use, void *arg)
+{
+    const struct ngram_index shape = { .n_words = n_words, .top = top_weight(n_words) };
+    struct walk w = { .p = text, .end = text + n_bytes };
+    uint64_t key;
+    while (next_gram(&w, &shape, &key))
+        use(arg, key);
 }

@@ -25,6 +25,10 @@ size_t ngram_shared(const struct ngram_index *ix, const char *text,
 size_t ngram_count(const struct ngram_index *ix, const char *text,
                    size_t n_bytes); /* n-grams of text */
 
+/* Calls use with the hash of each run of n_words words, in order. */
+typedef void ngram_use(void *arg, uint64_t hash);
+void ngram_each(int n_words, const char *text, size_t n_bytes, ngram_use *use, void *arg);
+
 /*
  * Whose n-gram it is: an index made by ngram_new_owned also keeps one owner (a number) for each. A
  * text is claimed whole or, when it shares an n-gram with another owner, not at all (false).

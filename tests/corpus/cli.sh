@@ -37,7 +37,8 @@ expect() { # code, words of the message, arguments
 }
 expect 2 'INPUT' corpus --out "$dir/x"
 expect 2 'out' corpus "$golden/plain.wet"
-expect 2 'unsupported' corpus --dedup minhash --out "$dir/x" "$golden/plain.wet"
+expect 2 'max_similar\|max-similar' corpus --dedup minhash --max-similar 0.2 --out "$dir/x" "$golden/plain.wet"
+expect 2 'unsupported' corpus --lang en --out "$dir/x" "$golden/plain.wet"
 expect 1 'no file or folder' corpus --out "$dir/x" "$dir/nothing"
 expect 1 'no file in' corpus cat "$dir/none*"
 head -c 600 "$golden/members.wet.gz" >"$dir/cut.wet.gz"
@@ -102,7 +103,7 @@ fi
 
 # The same bytes with any number of threads.
 for threads in 1 2 5; do
-    "$MIXLAW" corpus --threads $threads --min-bytes 1 --dedup exact --hold-out 0.2 --held "$dir/th$threads" \
+    "$MIXLAW" corpus --threads $threads --min-bytes 1 --dedup minhash --max-similar 0.6 --hold-out 0.2 --held "$dir/th$threads" \
         --decontaminate "$golden/notes.txt" --out "$dir/t$threads" -- "$golden" "$dir/many.wet" >/dev/null 2>&1
     for file in docs-00000.jsonl.zst dropped.jsonl.zst; do
         cmp "$dir/t1/$file" "$dir/t$threads/$file" || fail "other bytes with $threads threads"

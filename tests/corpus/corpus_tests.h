@@ -5,8 +5,9 @@
 #include "check.h"
 #include "corpus/reader.h"
 
-extern const struct check_test golden_test[], damage_test[], html_test[], stage_test[];
-extern const size_t n_golden_test, n_damage_test, n_html_test, n_stage_test;
+extern const struct check_test golden_test[], damage_test[], html_test[], minhash_test[],
+    stage_test[];
+extern const size_t n_golden_test, n_damage_test, n_html_test, n_minhash_test, n_stage_test;
 
 /* What reading a file to its end gave. */
 struct read_result {

@@ -11,6 +11,7 @@ int main(int argc, char **argv)
     } part[] = { { golden_test, n_golden_test },
                  { damage_test, n_damage_test },
                  { html_test, n_html_test },
+                 { minhash_test, n_minhash_test },
                  { stage_test, n_stage_test } };
     size_t n = 0;
     for (size_t i = 0; i < N_OF(part); i++)

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/stream.h"
 #include "corpus/build.h"
 #include "corpus/ngram.h"
 #include "corpus_tests.h"
@@ -115,6 +116,85 @@ static void test_stage(void)
     CHECK(strcmp(first, after) == 0, "the same inputs gave other bytes");
     free(first);
     free(after);
+    free(in);
+    free(out);
+}
+
+/* Lines of dropped.jsonl.zst as "id reason of", each with a blank after it. */
+static char *dropped_lines(const char *dir)
+{
+    struct strbuf all = { 0 }, out = { 0 };
+    char *path = path_join(dir, "dropped.jsonl.zst"), piece[4096];
+    struct stream *in;
+    struct err err;
+    size_t n;
+    CHECK(stream_open(&in, path, &err) == ST_OK, "%s", err.msg);
+    while (stream_read(in, piece, sizeof piece, &n, &err) == ST_OK)
+        str_add(&all, piece, n);
+    stream_close(in);
+    str_adds(&out, "");
+    for (char *line = all.s, *end; line && (end = strchr(line, '\n')); line = end + 1) {
+        struct js *v = NULL;
+        CHECK(js_parse(&v, line, (size_t)(end - line), &err) == ST_OK, "%s", err.msg);
+        str_printf(&out, "%s %s %s ", js_get_text(v, "id", "?"), js_get_text(v, "reason", "?"),
+                   js_get_text(v, "of", "-"));
+        js_free(v);
+    }
+    str_release(&all);
+    free(path);
+    return str_detach(&out);
+}
+
+/* The first wins and is named; a document like one that fell for another reason stays. */
+static void test_near_duplicates(void)
+{
+    struct strbuf text[3] = { { 0 } }, b = { 0 };
+    for (unsigned i = 0; i < N_OF(text); i++)
+        sentences(&text[i], 500 + i, 100);
+    char *near[3];
+    for (unsigned i = 0; i < N_OF(text); i++) { /* one word of a hundred is another one */
+        near[i] = xstrdup(text[i].s);
+        near[i][7 * 40 + 2] = near[i][7 * 40 + 2] == '7' ? '8' : '7';
+    }
+    str_printf(&b, "{\"id\":\"a\",\"text\":\"%s\"}\n", text[0].s);
+    str_printf(&b, "{\"id\":\"a2\",\"text\":\"%s\"}\n", near[0]);
+    str_printf(&b, "{\"id\":\"a3\",\"text\":\"  %s\"}\n", text[0].s);
+    str_printf(&b, "{\"id\":\"b\",\"text\":\"%s\",\"source\":\"bad\"}\n", text[1].s);
+    str_printf(&b, "{\"id\":\"b2\",\"text\":\"%s\"}\n", near[1]);
+    str_printf(&b, "{\"id\":\"b3\",\"text\":\"%s\"}\n", near[1]);
+    str_printf(&b, "{\"id\":\"c\",\"text\":\"%s\"}\n", text[2].s);
+    str_printf(&b, "{\"id\":\"s\",\"text\":\"one two three\"}\n");
+    str_printf(&b, "{\"id\":\"s2\",\"text\":\"one two four\"}\n");
+    char *in = xstrdup(scratch("near.jsonl", b.s, b.n)), *out = path_join(check_dir(), "near");
+    char bad[] = "bad", *sources[] = { bad };
+    struct corpus_conf conf = { .out = out,
+                                .clean = "none",
+                                .dedup = "minhash",
+                                .min_bytes = 1,
+                                .drop_source = sources,
+                                .n_drop_source = 1 };
+    static const char *const want[] = {
+        "a2 near_duplicate a a3 duplicate a b source - b3 duplicate b2 ",
+        "a3 duplicate a b source - b3 duplicate b2 ", /* with max_similar 0.95 */
+    };
+    for (size_t i = 0; i < N_OF(want); i++) {
+        struct js *counts;
+        struct err err = { "" };
+        NEED(corpus_build(&counts, &conf, &in, 1, &err) == ST_OK, "%s", err.msg);
+        char *got = dropped_lines(out);
+        CHECK(strcmp(got, want[i]) == 0, "%s", got);
+        CHECK(dropped(counts, "near_duplicate") == (i == 0) && dropped(counts, "duplicate") == 2,
+              "counts");
+        js_free(counts);
+        free(got);
+        CHECK(dir_remove(out, &err) == ST_OK, "%s", err.msg);
+        conf.max_similar = 0.95;
+    }
+    for (unsigned i = 0; i < N_OF(text); i++) {
+        str_release(&text[i]);
+        free(near[i]);
+    }
+    str_release(&b);
     free(in);
     free(out);
 }
@@ -241,8 +321,10 @@ static void test_refusals(void)
     CHECK(!file_exists(manifest), "a manifest of nothing");
     free(manifest);
     conf.dedup = "minhash";
-    CHECK(corpus_build(&counts, &conf, &in, 1, &err) == ST_UNSUPPORTED, "minhash");
+    conf.max_similar = 1.5;
+    CHECK(corpus_build(&counts, &conf, &in, 1, &err) == ST_USAGE, "max_similar 1.5");
     conf.dedup = "none";
+    conf.max_similar = 0;
     conf.clean = "web";
     CHECK(corpus_build(&counts, &conf, &in, 1, &err) == ST_UNSUPPORTED, "web");
     conf.clean = "none";
@@ -334,7 +416,8 @@ static void test_owners(void)
     ngram_free(ix);
 }
 
-const struct check_test stage_test[] = { TEST(test_stage),   TEST(test_hold_out),
-                                         TEST(test_sources), TEST(test_refusals),
-                                         TEST(test_ngrams),  TEST(test_owners) };
+const struct check_test stage_test[] = { TEST(test_stage),    TEST(test_near_duplicates),
+                                         TEST(test_hold_out), TEST(test_sources),
+                                         TEST(test_refusals), TEST(test_ngrams),
+                                         TEST(test_owners) };
 const size_t n_stage_test = N_OF(stage_test);
