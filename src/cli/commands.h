@@ -23,6 +23,7 @@
     X(corpus_cat)                                                                                  \
     X(synth)                                                                                       \
     X(synth_pilot)                                                                                 \
+    X(synth_try)                                                                                   \
     X(synth_recipes)                                                                               \
     X(synth_probe)                                                                                 \
     X(tokenize_train)                                                                              \

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "synth/forms.h"
 #include "synth/text.h"
 #include "synth/verdict.h"
 
@@ -152,134 +153,52 @@ static void read_text(struct answer *a, const struct recipe *r, const char *s, s
         str_add(&a->text, s, n);
 }
 
-/* After "**", "1.", "-" and "#" at a line's begin: "Question:", "Q:", "Q1:", "Answer:", "A:".
- * Returns 'Q', 'A' or 0 and moves *s behind the colon. */
-static char qa_tag(const char **s, const char *end)
+static uint32_t count_lines(const char *s, size_t n, const char *start)
 {
-    const char *p = *s;
-    while (p < end &&
-           (strchr("*#->_ \t", *p) || isdigit((unsigned char)*p) || *p == '.' || *p == ')'))
-        p++;
-    static const struct {
-        const char *word;
-        char tag;
-    } known[] = {
-        { "question", 'Q' }, { "answer", 'A' }, { "the answer", 'A' }, { "q", 'Q' }, { "a", 'A' }
-    };
-    for (size_t i = 0; i < N_OF(known); i++) {
-        if (!begins(p, (size_t)(end - p), known[i].word))
-            continue;
-        const char *q = p + strlen(known[i].word);
-        while (q < end && (isdigit((unsigned char)*q) || *q == ' ' || *q == '*'))
-            q++;
-        if (q < end && *q == ':') {
-            q++;
-            while (q < end && *q == '*')
-                q++;
-            *s = q;
-            return known[i].tag;
-        }
-    }
-    return 0;
-}
-
-struct pair {
-    struct strbuf q, a;
-};
-
-static bool pair_seen(const uint64_t *seen, size_t n, uint64_t h)
-{
-    for (size_t i = 0; i < n; i++)
-        if (seen[i] == h)
-            return true;
-    return false;
-}
-
-enum { PAIRS_MAX = 256 };
-
-static void squeeze(struct strbuf *b) /* white space to single spaces, trimmed */
-{
-    size_t k = 0;
-    for (size_t i = 0; i < b->n; i++) {
-        bool space = isspace((unsigned char)b->s[i]);
-        if (!space)
-            b->s[k++] = b->s[i];
-        else if (k && b->s[k - 1] != ' ')
-            b->s[k++] = ' ';
-    }
-    while (k && b->s[k - 1] == ' ')
-        k--;
-    b->n = k;
-    if (b->s)
-        b->s[k] = '\0';
-}
-
-/* Writes a pair to the document when it is whole, new and no talk about the passage. */
-static void pair_end(struct answer *a, const struct recipe *r, struct pair *p, bool last,
-                     uint64_t *seen, size_t *n_seen, struct arena *scratch)
-{
-    squeeze(&p->q);
-    squeeze(&p->a);
-    if (last && a->hit_limit && p->a.n) {
-        size_t whole = r->parse.cut_at_sentence ? text_whole_sentences(p->a.s, p->a.n) : 0;
-        a->cut = true;
-        p->a.n = whole;
-        p->a.s[whole] = '\0';
-    }
-    if (p->q.n && p->a.n && *n_seen < PAIRS_MAX &&
-        (!r->parse.max_pairs || a->n_pairs < r->parse.max_pairs)) {
-        struct arena_mark mark = arena_mark(scratch);
-        size_t n_word;
-        struct word *w = text_words(scratch, p->q.s, p->q.n, &n_word);
-        uint64_t h = words_hash(w, n_word);
-        w = text_words(scratch, p->a.s, p->a.n, &n_word);
-        uint64_t h_answer = words_hash(w, n_word);
-        arena_rewind(scratch, mark);
-        bool meta = r->parse.drop_meta_sentences && (sentence_is_meta(p->q.s, p->q.n, a->source) ||
-                                                     sentence_is_meta(p->a.s, p->a.n, a->source));
-        if (meta)
-            a->n_meta_dropped++;
-        else if (pair_seen(seen, *n_seen, h) || pair_seen(seen, *n_seen, h_answer))
-            a->cut_loop = true;
-        else {
-            seen[(*n_seen)++] = h;
-            if (*n_seen < PAIRS_MAX)
-                seen[(*n_seen)++] = h_answer;
-            str_printf(&a->text, "%sQuestion: %s\nAnswer: %s", a->n_pairs ? "\n\n" : "", p->q.s,
-                       p->a.s);
-            a->n_pairs++;
-        }
-    }
-    str_clear(&p->q);
-    str_clear(&p->a);
-}
-
-static void read_pairs(struct answer *a, const struct recipe *r, const char *s, size_t n,
-                       struct arena *scratch)
-{
-    struct pair pair = { { 0 }, { 0 } };
-    uint64_t seen[PAIRS_MAX];
-    size_t n_seen = 0;
-    char in = 0;
+    uint32_t count = 0;
     for (const char *p = s, *end = s + n; p < end;) {
-        const char *line_end = memchr(p, '\n', (size_t)(end - p));
-        if (!line_end)
-            line_end = end;
-        const char *body = p;
-        char tag = qa_tag(&body, line_end);
-        if (tag == 'Q') /* also ends the pair before */
-            pair_end(a, r, &pair, false, seen, &n_seen, scratch);
-        in = tag ? tag : in;
-        if (in == 'Q' || in == 'A') {
-            struct strbuf *to = in == 'Q' ? &pair.q : &pair.a;
-            str_add(to, body, (size_t)(line_end - body));
-            str_addc(to, ' ');
-        }
-        p = line_end < end ? line_end + 1 : end;
+        const char *eol = memchr(p, '\n', (size_t)(end - p));
+        eol = eol ? eol : end;
+        count += line_start_len(p, (size_t)(eol - p), start) > 0;
+        p = eol < end ? eol + 1 : end;
     }
-    pair_end(a, r, &pair, true, seen, &n_seen, scratch);
-    str_release(&pair.q);
-    str_release(&pair.a);
+    return count;
+}
+
+/* Moves behind the last line's start that says `mark`: a plan before it is no part of the text.
+ * False when there is none. */
+static bool skip_to(const char **s, size_t *n, const char *mark)
+{
+    const char *found = NULL, *end = *s + *n;
+    for (const char *p = *s; p < end;) {
+        const char *eol = memchr(p, '\n', (size_t)(end - p));
+        eol = eol ? eol : end;
+        size_t len = line_start_len(p, (size_t)(eol - p), mark);
+        found = len ? p + len : found;
+        p = eol < end ? eol + 1 : end;
+    }
+    if (!found)
+        return false;
+    *n = (size_t)(end - found);
+    *s = found;
+    text_trim(s, n);
+    return true;
+}
+
+static void read_form(struct answer *a, const struct recipe *r, const char *s, size_t n,
+                      struct arena *scratch)
+{
+    const char *form = r->parse.form;
+    if (strcmp(form, "qa") == 0)
+        form_pairs(a, r, s, n, scratch);
+    else if (strcmp(form, "lines") == 0)
+        form_lines(a, r, s, n, scratch);
+    else if (strcmp(form, "table") == 0)
+        form_table(a, r, s, n, scratch);
+    else
+        read_text(a, r, s, n, scratch);
+    if (strcmp(form, "text") == 0 && r->limits.min_lines)
+        a->n_lines = count_lines(a->text.s, a->text.n, r->parse.line_start);
 }
 
 void answer_read(struct answer *a, const struct recipe *r, struct arena *scratch)
@@ -289,8 +208,11 @@ void answer_read(struct answer *a, const struct recipe *r, struct arena *scratch
     str_clear(&a->text);
     str_adds(&a->text, "");
     a->stripped = a->cut = a->cut_loop = false;
-    a->n_pairs = a->n_meta_dropped = 0;
+    a->n_pairs = a->n_lines = a->n_meta_dropped = 0;
     text_trim(&s, &n);
+    a->no_mark = r->parse.after && !skip_to(&s, &n, r->parse.after);
+    if (a->no_mark)
+        n = 0;
     if (r->parse.strip_preamble) {
         const char *before = s;
         size_t len = n;
@@ -303,10 +225,7 @@ void answer_read(struct answer *a, const struct recipe *r, struct arena *scratch
         unwrap(&s, &n);
         a->stripped = s != before || n != len;
     }
-    if (strcmp(r->parse.form, "qa") == 0)
-        read_pairs(a, r, s, n, scratch);
-    else
-        read_text(a, r, s, n, scratch);
+    read_form(a, r, s, n, scratch);
     const char *t = a->text.s;
     size_t k = a->text.n;
     text_trim(&t, &k);

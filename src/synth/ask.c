@@ -25,7 +25,7 @@ struct ask {
     uint64_t n_tok_prompt, n_tok; /* of everything answered so far, paid for now or before */
     uint64_t n_done, n_failed_in_row;
     struct page page;
-    size_t piece; /* next of the page */
+    size_t item; /* next of the page */
     bool have_page, exhausted;
     struct progress progress;
 };
@@ -79,13 +79,13 @@ static enum st next_item(struct ask *a, struct item *it, struct err *err)
             if (st != ST_OK)
                 return st;
             a->have_page = true;
-            a->piece = 0;
+            a->item = 0;
         }
-        if (a->piece == a->page.n_piece) {
+        if (a->item == item_n(j->recipe, &a->page)) {
             a->have_page = false;
             continue;
         }
-        if (!job_item(j, &a->page, a->piece++, it) || is_out(a, it->key))
+        if (!job_item(j, &a->page, a->item++, it) || is_out(a, it->key))
             continue;
         enum st st = ledger_get(j->ledger, it->key, &row, err);
         if (st == ST_END)
@@ -197,7 +197,8 @@ enum st job_ask(struct job *j, struct err *err)
     struct err late;
     char what[64];
     snprintf(what, sizeof what, "generate %s", j->recipe->name);
-    progress_start(&a.progress, what, pages_n_pieces(j->pages), "pieces");
+    uint64_t n_prompt = recipe_asks_all(j->recipe) ? j->recipe->n_prompt : 1;
+    progress_start(&a.progress, what, n_prompt * pages_n_pieces(j->pages), "requests");
     pages_rewind(j->pages);
     enum st st = ask_loop(&a, err);
     progress_end(&a.progress);

@@ -61,13 +61,14 @@ static struct digest request_key(const struct item *it, struct digest model, uin
     return d;
 }
 
-static void ask(struct item *it, const struct recipe *r, const struct piece *p, struct digest model,
-                uint64_t seed, struct arena *a)
+/* variant: the prompt, or -1: one is drawn. */
+static void ask(struct item *it, const struct recipe *r, const struct piece *p, int variant,
+                struct digest model, uint64_t seed, struct arena *a)
 {
     struct rng rng;
     const char **value = ARENA_ARRAY(a, const char *, r->n_vary + 1);
-    rng_init(&rng, seed, r->name, hash64(it->source, it->n_source, 0));
-    it->variant = draw_prompt(r, &rng);
+    rng_init(&rng, seed, r->name, hash64(it->source, it->n_source, (uint64_t)(variant + 1)));
+    it->variant = variant < 0 ? draw_prompt(r, &rng) : variant;
     for (size_t i = 0; i < r->n_vary; i++)
         value[i] = r->vary[i].value.s[rng_below(&rng, r->vary[i].value.n)];
     const struct recipe_prompt *prompt = &r->prompt[it->variant];
@@ -98,10 +99,20 @@ static void ask(struct item *it, const struct recipe *r, const struct piece *p, 
     it->sampling.seed = (it->key.lo ^ seed) & 0x7fffffff; /* servers take 31 bits */
 }
 
-void item_make(struct item *it, const struct recipe *r, const struct page *page, size_t piece,
+size_t item_n(const struct recipe *r, const struct page *page)
+{
+    return page->n_piece * (recipe_asks_all(r) && r->n_prompt ? r->n_prompt : 1);
+}
+
+size_t item_piece(const struct page *page, size_t i)
+{
+    return i % page->n_piece;
+}
+
+void item_make(struct item *it, const struct recipe *r, const struct page *page, size_t i,
                const struct keywords *k, struct digest model, uint64_t seed, struct arena *a)
 {
-    const struct piece *p = &page->piece[piece];
+    const struct piece *p = &page->piece[item_piece(page, i)];
     struct strbuf words = { 0 };
     *it = (struct item){ .doc = page->doc, .piece = p->index, .variant = -1 };
     it->source = arena_strndup(a, p->s, p->n_bytes);
@@ -116,5 +127,44 @@ void item_make(struct item *it, const struct recipe *r, const struct page *page,
         it->n_source = strlen(it->keywords);
     }
     if (recipe_needs_generator(r))
-        ask(it, r, p, model, seed, a);
+        ask(it, r, p, recipe_asks_all(r) ? (int)(i / page->n_piece) : -1, model, seed, a);
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+/* The words in random order: the poison control. Their text is that of the copy, byte counts alike.
+ */
+static char *shuffled(struct arena *a, const char *text, size_t n_bytes, uint64_t seed)
+{
+    uint32_t *at = ARENA_ARRAY(a, uint32_t, n_bytes / 2 + 1);
+    struct strbuf b = { 0 };
+    struct rng rng;
+    size_t n = 0;
+    for (size_t i = 0; i < n_bytes; i++)
+        if (!is_space(text[i]) && (i == 0 || is_space(text[i - 1])))
+            at[n++] = (uint32_t)i;
+    rng_init(&rng, seed, "shuffle words", hash64(text, n_bytes, 0));
+    rng_shuffle(&rng, at, n);
+    for (size_t i = 0; i < n; i++) {
+        size_t end = at[i];
+        while (end < n_bytes && !is_space(text[end]))
+            end++;
+        if (i)
+            str_addc(&b, ' ');
+        str_add(&b, text + at[i], end - at[i]);
+    }
+    char *out = arena_strndup(a, b.s ? b.s : "", b.n);
+    str_release(&b);
+    return out;
+}
+
+const char *item_transform(const struct item *it, const struct recipe *r, uint64_t seed,
+                           struct arena *a)
+{
+    if (strcmp(r->transform, "shuffle_words") == 0)
+        return shuffled(a, it->source, it->n_source, seed);
+    return it->source;
 }

@@ -24,8 +24,18 @@ struct item {
     struct digest prompt, key;
 };
 
+/* Requests that a page makes: its pieces, times the prompts where the recipe asks under all of
+ * them. Number `i` is of piece item_piece: all pieces under the first prompt, then under the
+ * second. */
+size_t item_n(const struct recipe *r, const struct page *page);
+size_t item_piece(const struct page *page, size_t i);
+
 /* model: digest of the generator's model. Everything is in the arena. */
-void item_make(struct item *it, const struct recipe *r, const struct page *page, size_t piece,
+void item_make(struct item *it, const struct recipe *r, const struct page *page, size_t i,
                const struct keywords *k, struct digest model, uint64_t seed, struct arena *a);
+
+/* The document of a recipe that asks nothing: the piece, or its words in random order. */
+const char *item_transform(const struct item *it, const struct recipe *r, uint64_t seed,
+                           struct arena *a);
 
 #endif

@@ -83,7 +83,10 @@ static void use_domain(struct job *j, const struct doc *d)
 static void use_like(struct job *j, const struct doc *d)
 {
     const char *id = js_get_text(d->meta, "source_id", NULL);
-    if (id)
+    const struct js *pieces = js_get(d->meta, "pieces"); /* of a joined page */
+    for (size_t i = 0; id && i < js_len(pieces); i++)
+        digests_add(&j->like, piece_name(id, (int)js_as_whole(js_at(pieces, i), 0)));
+    if (id && !pieces)
         digests_add(&j->like, piece_name(id, (int)js_get_whole(d->meta, "piece", 0)));
 }
 
@@ -188,12 +191,6 @@ enum st job_open(struct job *j, const struct synth_conf *conf, struct err *err)
                                        .keywords = recipe_needs_keywords(conf->recipe) };
         st = pages_open(&j->pages, &pc, err);
     }
-    if (st == ST_OK && pages_n(j->pages) == 0)
-        st =
-            err_set(err, ST_FORMAT,
-                    "none of %llu documents has a piece of %llu to %llu words of running text",
-                    (unsigned long long)pages_n_docs(j->pages),
-                    (unsigned long long)j->input.min_words, (unsigned long long)j->input.max_words);
     if (st == ST_OK && recipe_needs_generator(j->recipe))
         st = open_generator(j, err);
     return st;
@@ -214,12 +211,11 @@ void job_close(struct job *j)
     lock_drop(&j->lock);
 }
 
-bool job_item(struct job *j, const struct page *page, size_t piece, struct item *it)
+bool job_item(struct job *j, const struct page *page, size_t i, struct item *it)
 {
-    if (j->conf->like &&
-        !digests_has(&j->like, piece_name(page->doc->id, page->piece[piece].index)))
+    int piece = page->piece[item_piece(page, i)].index;
+    if (j->conf->like && !digests_has(&j->like, piece_name(page->doc->id, piece)))
         return false;
-    item_make(it, j->recipe, page, piece, pages_keywords(j->pages), j->model, j->conf->seed,
-              &j->arena);
+    item_make(it, j->recipe, page, i, pages_keywords(j->pages), j->model, j->conf->seed, &j->arena);
     return true;
 }

@@ -49,8 +49,8 @@ struct job {
 MUST_USE enum st job_open(struct job *j, const struct synth_conf *conf, struct err *err);
 void job_close(struct job *j);
 
-/* The item of a piece; false when --like leaves it out. In the job's arena. */
-bool job_item(struct job *j, const struct page *page, size_t piece, struct item *it);
+/* Number i of a page's items; false when --like leaves its piece out. In the job's arena. */
+bool job_item(struct job *j, const struct page *page, size_t i, struct item *it);
 
 /* Asks everything that the ledger does not hold yet, within the budgets. */
 MUST_USE enum st job_ask(struct job *j, struct err *err);

@@ -15,7 +15,7 @@ struct pages {
     int64_t *rank;     /* by number in the input; NO_RANK: not used */
     uint32_t *n_piece; /* of each */
     size_t n, cap, cap_piece;
-    uint64_t n_usable, n_used, n_pieces;
+    uint64_t n_wanted, n_usable, n_used, n_pieces;
     struct keywords *keywords;
     struct reader *reader;
     size_t file;    /* index of the next path */
@@ -101,7 +101,9 @@ static enum st survey(struct pages *p, struct err *err)
         p->n_piece[p->n] = (uint32_t)n;
         GROW(p->rank, p->n, p->cap);
         p->rank[p->n] = NO_RANK;
-        if (n) {
+        bool wanted = !p->conf.only || strcmp(d.id, p->conf.only) == 0;
+        p->n_wanted += wanted;
+        if (n && wanted) {
             GROW(order, n_order, cap_order);
             order[n_order++] = (struct order){ hash, p->n };
         }
@@ -131,6 +133,23 @@ void pages_rewind(struct pages *p)
     p->hi = FIRST_WAVE;
 }
 
+static enum st none_usable(const struct pages *p, struct err *err)
+{
+    const struct recipe_input *in = p->conf.input;
+    unsigned long long n = p->n, lo = in->min_words, hi = in->max_words;
+    if (!n)
+        return err_set(err, ST_FORMAT, "the input has no document with text");
+    if (!p->conf.only)
+        return err_set(err, ST_FORMAT,
+                       "none of %llu documents has a piece of %llu to %llu words of running text",
+                       n, lo, hi);
+    if (!p->n_wanted)
+        return err_set(err, ST_USAGE, "none of %llu documents has the id '%s'", n, p->conf.only);
+    return err_set(err, ST_FORMAT,
+                   "document '%s' has no piece of %llu to %llu words of running text", p->conf.only,
+                   lo, hi);
+}
+
 enum st pages_open(struct pages **out, const struct pages_conf *conf, struct err *err)
 {
     struct pages *p = NEW(struct pages);
@@ -140,6 +159,8 @@ enum st pages_open(struct pages **out, const struct pages_conf *conf, struct err
     if (conf->keywords)
         p->keywords = keywords_new();
     enum st st = survey(p, err);
+    if (st == ST_OK && !p->n_used)
+        st = none_usable(p, err);
     pages_rewind(p);
     if (st < 0) {
         pages_close(p);
@@ -188,11 +209,6 @@ enum st pages_next(struct pages *p, struct page *page, struct err *err)
     page->piece =
         pick_pieces(&p->scratch, p->conf.input, p->doc.text, p->doc.n_bytes, hash, &page->n_piece);
     return ST_OK;
-}
-
-uint64_t pages_n(const struct pages *p)
-{
-    return p->n_used;
 }
 
 uint64_t pages_n_usable(const struct pages *p)

@@ -22,6 +22,7 @@ struct pages_conf {
     const struct recipe_input *input;
     uint64_t seed, max_docs; /* max_docs 0: all */
     bool strict, keywords;   /* keywords: learn them on the way */
+    const char *only;        /* id of the one document to use; NULL: all */
 };
 
 struct page {
@@ -31,11 +32,11 @@ struct page {
 };
 
 struct pages;
+/* ST_FORMAT: no page is left to be used; the message says of how many. */
 MUST_USE enum st pages_open(struct pages **out, const struct pages_conf *conf, struct err *err);
 void pages_close(struct pages *p);                                                /* NULL is fine */
 MUST_USE enum st pages_next(struct pages *p, struct page *page, struct err *err); /* ST_END */
 void pages_rewind(struct pages *p);
-uint64_t pages_n(const struct pages *p);        /* pages that will come */
 uint64_t pages_n_usable(const struct pages *p); /* before --max-docs */
 uint64_t pages_n_docs(const struct pages *p);   /* documents in the input */
 uint64_t pages_n_pieces(const struct pages *p); /* of the pages that will come */

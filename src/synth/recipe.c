@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/conf.h"
 #include "base/file.h"
@@ -35,6 +36,7 @@ static const struct field input_field[] = {
       .max = 1e5 },
     { .name = "min_words", .kind = FIELD_WHOLE, .offset = AT(input.min_words), .max = 1e5 },
     { .name = "pieces", .kind = FIELD_WHOLE, .offset = AT(input.pieces), .max = 1e4 },
+    { .name = "draw", .kind = FIELD_CHOICE, .choices = "one|all", .offset = AT(input.draw) },
     { .name = "keywords", .kind = FIELD_WHOLE, .offset = AT(input.keywords), .min = 1, .max = 32 },
 };
 
@@ -58,13 +60,21 @@ static const struct field sampling_field[] = {
 };
 
 static const struct field parse_field[] = {
-    { .name = "form", .kind = FIELD_CHOICE, .choices = "text|qa", .offset = AT(parse.form) },
+    { .name = "form",
+      .kind = FIELD_CHOICE,
+      .choices = "text|qa|lines|table",
+      .offset = AT(parse.form) },
+    { .name = "tags", .kind = FIELD_LIST, .offset = AT(parse.tags) },
+    { .name = "line_start", .kind = FIELD_TEXT, .offset = AT(parse.line_start) },
+    { .name = "after", .kind = FIELD_TEXT, .offset = AT(parse.after) },
+    { .name = "join", .kind = FIELD_CHOICE, .choices = "none|page", .offset = AT(parse.join) },
     { .name = "strip_preamble", .kind = FIELD_BOOL, .offset = AT(parse.strip_preamble) },
     { .name = "cut_at_sentence", .kind = FIELD_BOOL, .offset = AT(parse.cut_at_sentence) },
     { .name = "cut_at_loop", .kind = FIELD_BOOL, .offset = AT(parse.cut_at_loop) },
     { .name = "drop_meta_sentences", .kind = FIELD_BOOL, .offset = AT(parse.drop_meta_sentences) },
     { .name = "source_first", .kind = FIELD_BOOL, .offset = AT(parse.source_first) },
     { .name = "max_pairs", .kind = FIELD_WHOLE, .offset = AT(parse.max_pairs), .max = 1000 },
+    { .name = "max_lines", .kind = FIELD_WHOLE, .offset = AT(parse.max_lines), .max = 1000 },
 };
 
 static const struct field limits_field[] = {
@@ -77,6 +87,7 @@ static const struct field limits_field[] = {
       .offset = AT(limits.min_source_kept),
       .max = 1 },
     { .name = "min_pairs", .kind = FIELD_WHOLE, .offset = AT(limits.min_pairs), .max = 1000 },
+    { .name = "min_lines", .kind = FIELD_WHOLE, .offset = AT(limits.min_lines), .max = 1000 },
 };
 
 static const struct field weak_field[] = {
@@ -90,9 +101,14 @@ static const struct field weak_field[] = {
 
 static const struct recipe defaults = {
     .transform = "none",
-    .input = { .unit = "passage", .max_words = 300, .min_words = 30, .pieces = 1, .keywords = 6 },
+    .input = { .unit = "passage",
+               .max_words = 300,
+               .min_words = 30,
+               .pieces = 1,
+               .keywords = 6,
+               .draw = "one" },
     .sampling = { .temperature = 0.7, .top_p = 0.9, .repetition_penalty = 1, .max_tok = 512 },
-    .parse = { .form = "text", .strip_preamble = true },
+    .parse = { .form = "text", .line_start = "- ", .join = "none", .strip_preamble = true },
     .limits = { .min_words = 40, .max_ratio = 3, .max_copied = 1, .max_loop = 0.2, .min_pairs = 1 },
     .weak = { .min_kept = 0.4,
               .min_source_kept = 0.35,
@@ -231,6 +247,32 @@ static enum st check_slots(const struct recipe *r, const char *file, const struc
     return ST_OK;
 }
 
+/* Settings of one form of answer say nothing in another: a recipe that has them is mistaken. */
+static enum st check_form(const struct recipe *r, const char *file, const struct yml *root,
+                          struct err *err)
+{
+    const struct yml *parse = yml_get(root, "parse"), *limits = yml_get(root, "limits");
+    const char *form = r->parse.form;
+    bool lines = strcmp(form, "lines") == 0, table = strcmp(form, "table") == 0;
+    const struct textlist *tags = &r->parse.tags;
+    if (strcmp(form, "qa") != 0 && yml_get(parse, "tags"))
+        return conf_fail(err, file, yml_get(parse, "tags"), "tags belong to form qa");
+    if (tags->n &&
+        (tags->n != 2 || !*tags->s[0] || !*tags->s[1] || strcasecmp(tags->s[0], tags->s[1]) == 0))
+        return conf_fail(err, file, yml_get(parse, "tags"),
+                         "tags: want two different words, such as [Problem, Solution]");
+    if (strspn(r->parse.line_start, " #") == strlen(r->parse.line_start))
+        return conf_fail(err, file, yml_get(parse, "line_start"),
+                         "line_start: want what a line begins with, such as \"- \" or \"Step #:\"");
+    if (!lines && !table && yml_get(parse, "max_lines"))
+        return conf_fail(err, file, yml_get(parse, "max_lines"),
+                         "max_lines belongs to forms lines and table");
+    if (strcmp(form, "qa") == 0 && yml_get(limits, "min_lines"))
+        return conf_fail(err, file, yml_get(limits, "min_lines"),
+                         "min_lines: form qa counts pairs, want min_pairs");
+    return ST_OK;
+}
+
 static enum st check_whole(const struct recipe *r, const char *file, const struct yml *root,
                            struct err *err)
 {
@@ -250,8 +292,11 @@ static enum st check_whole(const struct recipe *r, const char *file, const struc
         return conf_fail(
             err, file, yml_get(root, "input"), "min_words %llu is above max_words %llu",
             (unsigned long long)r->input.min_words, (unsigned long long)r->input.max_words);
+    enum st st = check_form(r, file, root, err);
+    if (st < 0)
+        return st;
     for (const struct yml *e = prompts ? prompts->child : NULL; e; e = e->next) {
-        enum st st = check_slots(r, file, e, err);
+        st = check_slots(r, file, e, err);
         if (st < 0)
             return st;
         const char *user = yml_text(e, "user", "");
@@ -310,6 +355,7 @@ void recipe_free(struct recipe *r)
     if (!r)
         return;
     textlist_release(&r->sampling.stop);
+    textlist_release(&r->parse.tags);
     for (size_t i = 0; i < r->n_vary; i++)
         textlist_release(&r->vary[i].value);
     free(r->vary);
@@ -339,6 +385,22 @@ enum st recipe_open(struct recipe **out, const char *name, struct err *err)
                  b.s ? b.s : "none");
     str_release(&b);
     return st;
+}
+
+const char *recipe_tag(const struct recipe *r, int part)
+{
+    static const char *const usual[] = { "Question", "Answer" };
+    return r->parse.tags.n ? r->parse.tags.s[part] : usual[part];
+}
+
+bool recipe_asks_all(const struct recipe *r)
+{
+    return strcmp(r->input.draw, "all") == 0;
+}
+
+bool recipe_joins_page(const struct recipe *r)
+{
+    return strcmp(r->parse.join, "page") == 0;
 }
 
 bool recipe_needs_generator(const struct recipe *r)

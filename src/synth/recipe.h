@@ -30,6 +30,7 @@ struct recipe_input {
     uint64_t max_words; /* of a piece, cut at sentence borders; of a page: its beginning */
     uint64_t min_words; /* shorter pieces are not asked for */
     uint64_t pieces;    /* passages a page at most; 0: all */
+    const char *draw;   /* one: a prompt for each piece, by weight; all: every prompt for each */
     uint64_t keywords;  /* how many {keywords} */
 };
 
@@ -42,13 +43,18 @@ struct recipe_sampling {
 };
 
 struct recipe_parse {
-    const char *form;         /* text, or qa: lines "Question: ..." and "Answer: ..." */
-    bool strip_preamble;      /* cut "Here is ...:" and closing offers */
-    bool cut_at_sentence;     /* an answer that hit the limit ends at its last whole sentence */
+    const char *form;       /* text; qa: pairs of tagged lines; lines: of one start; table */
+    struct textlist tags;   /* the two of qa; none: Question and Answer */
+    const char *line_start; /* of lines, '#' for a number: "- ", "Step #:"; of text: counted */
+    const char *after;      /* the answer begins behind a line's start of these words */
+    const char *join;       /* none: an answer is a document; page: all answers of a page are one */
+    bool strip_preamble;    /* cut "Here is ...:" and closing offers */
+    bool cut_at_sentence;   /* an answer that hit the limit ends at its last whole sentence */
     bool drop_meta_sentences; /* drop single sentences that talk about the passage */
     bool cut_at_loop;         /* an answer that begins to repeat itself ends there */
     bool source_first;        /* the document is the source, a blank line, the answer */
     uint64_t max_pairs;       /* of qa; 0: all */
+    uint64_t max_lines;       /* of lines, rows of a table; 0: all */
 };
 
 /* Answers beyond a limit are dropped with the verdict named in verdict.h. */
@@ -59,6 +65,7 @@ struct recipe_limits {
     double max_loop;   /* share of the answer's words inside repeated 6-grams */
     double min_source_kept; /* share of the source's longer words and numbers that survive */
     uint64_t min_pairs;     /* of qa */
+    uint64_t min_lines;     /* with the line_start; rows of a table below its head */
 };
 
 /* The generator is called too weak when a rate over all answers passes one of these. */
@@ -106,7 +113,12 @@ MUST_USE enum st recipe_parse_text(struct recipe **out, const char *file, const 
                                    size_t n_bytes, struct err *err);
 void recipe_free(struct recipe *r); /* NULL is fine */
 
+/* The word before a pair's first (0) or second part (1). */
+const char *recipe_tag(const struct recipe *r, int part);
+
 bool recipe_needs_generator(const struct recipe *r);
+bool recipe_asks_all(const struct recipe *r); /* every prompt for each piece */
+bool recipe_joins_page(const struct recipe *r);
 bool recipe_needs_keywords(const struct recipe *r);
 
 /* What the placeholders of one request stand for. */

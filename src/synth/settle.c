@@ -6,7 +6,6 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/rng.h"
 #include "base/stream.h"
 #include "corpus/doc.h"
 #include "synth/job.h"
@@ -17,6 +16,12 @@ enum {
     SAMPLES_KEPT = 8,
     SAMPLES_DROPPED = 4,
     SAMPLE_BYTES = 4000 /* of each text */
+};
+
+struct join { /* the kept answers of a page, for recipes that make one document of them */
+    struct strbuf text;
+    struct js *pieces, *variants; /* of each answer */
+    bool cut;
 };
 
 struct settle {
@@ -31,6 +36,7 @@ struct settle {
     struct digests text; /* of documents kept so far */
     struct digests keys; /* of requests seen so far */
     struct strbuf line;
+    struct join join;
     uint64_t page_tok_prompt, page_tok, page_kept_tok, page_requests;
 };
 
@@ -77,9 +83,9 @@ static enum st write_doc(struct settle *s, const struct doc *d, struct err *err)
     return st;
 }
 
-/* Counts and writes one kept text. meta is taken. */
-static enum st keep(struct settle *s, const struct item *it, const char *text, size_t n_bytes,
-                    struct js *meta, struct err *err)
+/* Counts and writes one document made of a page. meta is taken. */
+static enum st keep(struct settle *s, const struct doc *page, const char *id, const char *text,
+                    size_t n_bytes, struct js *meta, struct err *err)
 {
     struct job *j = s->job;
     enum st st = ST_OK;
@@ -94,19 +100,16 @@ static enum st keep(struct settle *s, const struct item *it, const char *text, s
         s->page_kept_tok += n;
     }
     if (s->write) {
-        js_put_text(meta, "source_id", it->doc->id);
-        js_put_whole(meta, "piece", it->piece);
+        js_put_text(meta, "source_id", page->id);
         js_put_text(meta, "recipe", j->recipe->name);
-        char *id = xasprintf("%s:%s:%d", j->recipe->name, it->doc->id, it->piece);
         const struct doc d = { .id = id,
                                .text = text,
                                .n_bytes = n_bytes,
-                               .source = it->doc->source,
-                               .url = it->doc->url,
-                               .offset = it->doc->offset,
+                               .source = page->source,
+                               .url = page->url,
+                               .offset = page->offset,
                                .meta = meta };
         st = write_doc(s, &d, err);
-        free(id);
     }
     js_free(meta);
     return st;
@@ -154,30 +157,81 @@ static enum st write_verdict(struct settle *s, const struct item *it, const stru
     return outstream_write(s->verdicts, s->line.s, s->line.n, err);
 }
 
-/* Source first where the recipe wants it; the provenance says which bytes are whose. */
-static struct js *compose(struct settle *s, const struct item *it, struct answer *a)
+/* What every generated document says of itself: the first natural_bytes are the source's. */
+static struct js *describe(const struct settle *s, size_t natural_bytes, bool cut)
 {
-    const struct recipe *r = s->job->recipe;
     char version[DIGEST_HEX];
     struct js *meta = js_object();
-    if (r->parse.source_first) {
-        struct strbuf b = { 0 };
-        str_printf(&b, "%s\n\n", it->source);
-        js_put_text(meta, "provenance", "mixed");
-        js_put_whole(meta, "natural_bytes", (int64_t)b.n);
-        str_add(&b, a->text.s, a->text.n);
-        str_release(&a->text);
-        a->text = b;
-    } else {
-        js_put_text(meta, "provenance", "synthetic");
-    }
-    digest_hex(r->version, version);
-    js_put_text(meta, "recipe_version", version);
-    js_put_text(meta, "variant", r->prompt[it->variant].name);
+    js_put_text(meta, "provenance", natural_bytes ? "mixed" : "synthetic");
+    if (natural_bytes)
+        js_put_whole(meta, "natural_bytes", (int64_t)natural_bytes);
+    js_put_text(meta, "recipe_version", digest_hex(s->job->recipe->version, version));
     js_put_text(meta, "generator", js_get_text(s->job->about, "model", NULL));
-    if (a->cut || a->cut_loop)
+    if (cut)
         js_put_bool(meta, "cut", true);
     return meta;
+}
+
+/* The source stands first where the recipe wants it. */
+static enum st keep_answer(struct settle *s, const struct item *it, const struct answer *a,
+                           struct err *err)
+{
+    const struct recipe *r = s->job->recipe;
+    const char *variant = r->prompt[it->variant].name;
+    struct strbuf text = { 0 };
+    if (r->parse.source_first)
+        str_printf(&text, "%s\n\n", it->source);
+    struct js *meta = describe(s, text.n, a->cut || a->cut_loop);
+    js_put_text(meta, "variant", variant);
+    js_put_whole(meta, "piece", it->piece);
+    str_add(&text, a->text.s, a->text.n);
+    char *id = recipe_asks_all(r)
+                   ? xasprintf("%s:%s:%d:%s", r->name, it->doc->id, it->piece, variant)
+                   : xasprintf("%s:%s:%d", r->name, it->doc->id, it->piece);
+    enum st st = keep(s, it->doc, id, text.s, text.n, meta, err);
+    str_release(&text);
+    free(id);
+    return st;
+}
+
+static void join_answer(struct settle *s, const struct item *it, const struct answer *a)
+{
+    struct join *join = &s->join;
+    if (!join->text.n) {
+        join->pieces = js_array();
+        join->variants = js_array();
+    } else {
+        str_adds(&join->text, "\n\n");
+    }
+    str_add(&join->text, a->text.s, a->text.n);
+    js_push_whole(join->pieces, it->piece);
+    js_push_text(join->variants, s->job->recipe->prompt[it->variant].name);
+    join->cut |= a->cut || a->cut_loop;
+}
+
+/* The document of a page's kept answers; its passages stand first where the recipe wants them. */
+static enum st join_end(struct settle *s, const struct page *page, struct err *err)
+{
+    const struct recipe *r = s->job->recipe;
+    struct join *join = &s->join;
+    struct strbuf text = { 0 };
+    if (!join->text.n)
+        return ST_OK;
+    for (size_t i = 0; i < page->n_piece && r->parse.source_first; i++) {
+        str_add(&text, page->piece[i].s, page->piece[i].n_bytes);
+        str_adds(&text, "\n\n");
+    }
+    struct js *meta = describe(s, text.n, join->cut);
+    js_put(meta, "pieces", join->pieces);
+    js_put(meta, "variants", join->variants);
+    str_add(&text, join->text.s, join->text.n);
+    char *id = xasprintf("%s:%s", r->name, page->doc->id);
+    enum st st = keep(s, page->doc, id, text.s, text.n, meta, err);
+    str_release(&text);
+    free(id);
+    str_release(&join->text);
+    *join = (struct join){ 0 };
+    return st;
 }
 
 static void judge(struct settle *s, const struct item *it, const struct ledger_row *row,
@@ -237,50 +291,20 @@ static enum st settle_answer(struct settle *s, const struct item *it, struct err
         sample(s, it, &a);
     }
     if (st == ST_OK && a.verdict == V_KEPT) {
-        struct js *meta = compose(s, it, &a);
-        st = keep(s, it, a.text.s, a.text.n, meta, err);
+        if (recipe_joins_page(j->recipe))
+            join_answer(s, it, &a);
+        else
+            st = keep_answer(s, it, &a, err);
     }
     answer_release(&a);
     return st;
-}
-
-static int is_space(char c)
-{
-    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
-}
-
-/* The words in random order: the poison control. Their text is that of the copy, byte counts alike.
- */
-static char *shuffled(struct arena *a, const char *text, size_t n_bytes, uint64_t seed)
-{
-    uint32_t *at = ARENA_ARRAY(a, uint32_t, n_bytes / 2 + 1);
-    struct strbuf b = { 0 };
-    struct rng rng;
-    size_t n = 0;
-    for (size_t i = 0; i < n_bytes; i++)
-        if (!is_space(text[i]) && (i == 0 || is_space(text[i - 1])))
-            at[n++] = (uint32_t)i;
-    rng_init(&rng, seed, "shuffle words", hash64(text, n_bytes, 0));
-    rng_shuffle(&rng, at, n);
-    for (size_t i = 0; i < n; i++) {
-        size_t end = at[i];
-        while (end < n_bytes && !is_space(text[end]))
-            end++;
-        if (i)
-            str_addc(&b, ' ');
-        str_add(&b, text + at[i], end - at[i]);
-    }
-    char *out = arena_strndup(a, b.s ? b.s : "", b.n);
-    str_release(&b);
-    return out;
 }
 
 static enum st settle_transform(struct settle *s, const struct item *it, struct err *err)
 {
     struct job *j = s->job;
     bool shuffle = strcmp(j->recipe->transform, "shuffle_words") == 0;
-    char *text =
-        shuffle ? shuffled(&j->arena, it->source, it->n_source, j->conf->seed) : it->source;
+    const char *text = item_transform(it, j->recipe, j->conf->seed, &j->arena);
     struct digest d = digest_of(text, strlen(text));
     struct answer a = { .verdict = V_KEPT };
     if (digests_has(&s->text, d))
@@ -294,7 +318,11 @@ static enum st settle_transform(struct settle *s, const struct item *it, struct 
     digests_add(&s->text, d);
     struct js *meta = js_object();
     js_put_text(meta, "provenance", shuffle ? "shuffled" : "natural");
-    return keep(s, it, text, strlen(text), meta, err);
+    js_put_whole(meta, "piece", it->piece);
+    char *id = xasprintf("%s:%s:%d", j->recipe->name, it->doc->id, it->piece);
+    enum st st = keep(s, it->doc, id, text, strlen(text), meta, err);
+    free(id);
+    return st;
 }
 
 static enum st settle_pages(struct settle *s, struct err *err)
@@ -305,7 +333,8 @@ static enum st settle_pages(struct settle *s, struct err *err)
     pages_rewind(j->pages);
     while ((st = pages_next(j->pages, &page, err)) == ST_OK) {
         s->page_tok_prompt = s->page_tok = s->page_kept_tok = s->page_requests = 0;
-        for (size_t i = 0; i < page.n_piece && st == ST_OK; i++) {
+        size_t n_item = item_n(j->recipe, &page);
+        for (size_t i = 0; i < n_item && st == ST_OK; i++) {
             struct item it;
             arena_rewind(&j->arena, j->base);
             if (job_item(j, &page, i, &it))
@@ -316,6 +345,10 @@ static enum st settle_pages(struct settle *s, struct err *err)
             if (st == ST_OK && it.variant >= 0 && j->conf->max_cost > 0 &&
                 job_cost(j, j->n_tok_prompt, j->n_tok) >= j->conf->max_cost)
                 st = ST_END;
+        }
+        if (st >= 0) {
+            enum st joined = join_end(s, &page, err);
+            st = joined < 0 ? joined : st;
         }
         j->n_pages++;
         if (s->page_requests) {
@@ -360,6 +393,9 @@ enum st job_settle(struct job *j, bool write, struct err *err)
     outstream_close(s.verdicts);
     js_free(s.samples);
     str_release(&s.line);
+    str_release(&s.join.text); /* of a page that was not finished */
+    js_free(s.join.pieces);
+    js_free(s.join.variants);
     free(s.text.d);
     free(s.keys.d);
     free(verdicts);

@@ -51,4 +51,13 @@ MUST_USE enum st synth_run(const struct synth_conf *conf, struct js **row, struc
 MUST_USE enum st synth_pilot(const struct synth_conf *conf, uint64_t n, struct js **row,
                              struct err *err);
 
+/* The requests of a few pages with their answers, documents and verdicts, for people who write a
+ * recipe; nothing is written to disk, conf->out and the budgets are not looked at. doc: id of the
+ * one document to use, or NULL: conf->max_docs pages, those a run would begin with. show takes a
+ * row: doc piece variant source keywords prompt{} sampling{} raw finish document verdict
+ * measures{}; without a generator, or for a recipe that asks none, what there is of it, the rest
+ * null. */
+MUST_USE enum st synth_try(const struct synth_conf *conf, const char *doc,
+                           void (*show)(void *arg, struct js *row), void *arg, struct err *err);
+
 #endif

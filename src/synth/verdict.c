@@ -204,6 +204,15 @@ static bool is_refusal(const char *s, size_t n)
     return false;
 }
 
+static bool misses_form(const struct answer *a, const struct recipe *r)
+{
+    const struct recipe_limits *l = &r->limits;
+    if (strcmp(r->parse.form, "qa") == 0)
+        return a->no_mark || a->n_pairs < l->min_pairs;
+    bool needs_lines = strcmp(r->parse.form, "text") != 0;
+    return a->no_mark || a->n_lines < l->min_lines || (needs_lines && !a->n_lines);
+}
+
 static void flag(struct answer *a, enum verdict v, bool holds)
 {
     if (holds)
@@ -216,7 +225,7 @@ void answer_judge(struct answer *a, const struct recipe *r, const struct ngram_i
     const struct recipe_limits *l = &r->limits;
     const char *t = a->text.s, *raw = a->raw;
     size_t n = a->text.n, n_raw = a->n_raw;
-    bool keywords = strcmp(r->input.unit, "keywords") == 0, qa = strcmp(r->parse.form, "qa") == 0;
+    bool keywords = strcmp(r->input.unit, "keywords") == 0;
     text_trim(&raw, &n_raw);
     a->flags = 0;
     a->n_words = (uint32_t)text_n_words(t, n);
@@ -234,7 +243,7 @@ void answer_judge(struct answer *a, const struct recipe *r, const struct ngram_i
     flag(a, V_REFUSAL, is_refusal(raw, n_raw));
     flag(a, V_PROMPT_LEAK, leaks_prompt(scratch, t, n, a->frame, a->source));
     flag(a, V_META_TALK, (a->n_meta_dropped && n == 0) || has_meta(scratch, t, n, a->source));
-    flag(a, V_FORMAT, qa && a->n_pairs < l->min_pairs);
+    flag(a, V_FORMAT, misses_form(a, r));
     flag(a, V_TOO_SHORT, a->n_words < l->min_words);
     flag(a, V_OVERLONG,
          !keywords && l->max_ratio > 0 && a->n_source_words &&
@@ -274,6 +283,8 @@ struct js *answer_json(const struct answer *a)
     js_put_whole(v, "meta_dropped", a->n_meta_dropped);
     if (a->n_pairs)
         js_put_whole(v, "pairs", a->n_pairs);
+    if (a->n_lines)
+        js_put_whole(v, "lines", a->n_lines);
     js_put_bool(v, "raw_meta_talk", a->raw_meta_talk);
     js_put_real(v, "raw_loop", a->raw_loop);
     js_put_real(v, "raw_copied", a->raw_copied);

@@ -51,7 +51,8 @@ struct answer {
     /* found by answer_read */
     struct strbuf text; /* the document */
     bool stripped, cut, cut_loop;
-    uint32_t n_pairs, n_meta_dropped;
+    bool no_mark; /* the words are missing behind which the text should begin */
+    uint32_t n_pairs, n_lines, n_meta_dropped;
     /* found by answer_judge */
     enum verdict verdict;
     uint32_t flags; /* bit v: verdict v holds */

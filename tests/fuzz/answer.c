@@ -10,11 +10,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
-    static const char *const name[] = { "hq", "qa", "txbk" };
-    static struct recipe *recipe[3];
+    enum { N = 6 };
+    static const char *const name[N] = { "hq", "qa", "txbk", "facts", "table", "rewire" };
+    static struct recipe *recipe[N];
     struct err err;
     struct arena arena = { 0 };
-    for (int i = 0; i < 3 && !recipe[2]; i++)
+    for (int i = 0; i < N && !recipe[N - 1]; i++)
         if (recipe_open(&recipe[i], name[i], &err) < 0)
             abort();
     if (n == 0)
@@ -24,11 +25,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     raw.n = strlen(raw.s); /* answers hold no NUL */
     struct answer a = { .raw = raw.s,
                         .n_raw = raw.n,
-                        .hit_limit = bytes[0] & 4,
+                        .hit_limit = bytes[0] & 64,
                         .source = "The old mill of Ely was built in 1712 by John Carr.",
                         .frame = "Paraphrase this paragraph sentence by sentence." };
-    answer_read(&a, recipe[bytes[0] % 3], &arena);
-    answer_judge(&a, recipe[bytes[0] % 3], NULL, &arena);
+    answer_read(&a, recipe[bytes[0] % N], &arena);
+    answer_judge(&a, recipe[bytes[0] % N], NULL, &arena);
     js_free(answer_json(&a));
     size_t n_piece, n_text = 0;
     struct piece *p = text_passages(&arena, raw.s, raw.n, 10, &n_piece);

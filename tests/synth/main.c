@@ -1,6 +1,6 @@
-/* tests/synth/main.c - recipes, passages, answers and verdicts, the ledger. Whole runs are in
- * run.sh. */
-#include "check.h"
+/* tests/synth/main.c - recipes, passages, answers and verdicts, the ledger. What the shipped
+ * recipes do is in recipes.c, whole runs are in run.sh. */
+#include "synth_tests.h"
 
 #include <math.h>
 #include <sys/mount.h>
@@ -30,7 +30,7 @@ static void test_shipped_recipes(void)
         CHECK(r->purpose && *r->purpose, "%s has no purpose", k->name);
         recipe_free(r);
     }
-    CHECK(n >= 5, "%d recipes", n);
+    CHECK(n >= 23, "%d recipes", n);
     struct recipe *r;
     CHECK(recipe_open(&r, "nothing", &err) == ST_USAGE && strstr(err.msg, "hq"), "%s", err.msg);
 }
@@ -66,6 +66,14 @@ static void test_recipe_messages(void)
         { HEAD PROMPT "vary: {tone: [kind, {x: 1}]}\n", "line 6: tone: want a list" },
         { HEAD "prompts:\n  - {name: a, user: \"{text}\"}\n  - {name: a, user: \"{text}\"}\n",
           "two prompts are called 'a'" },
+        { HEAD PROMPT "input: {draw: two}\n", "line 6: draw" },
+        { HEAD PROMPT "parse: {join: site}\n", "line 6: join" },
+        { HEAD PROMPT "parse: {tags: [A, B]}\n", "line 6: tags belong to form qa" },
+        { HEAD PROMPT "parse: {form: qa, tags: [A]}\n", "line 6: tags: want two" },
+        { HEAD PROMPT "parse: {form: qa, tags: [A, a]}\n", "line 6: tags: want two" },
+        { HEAD PROMPT "parse: {form: lines, line_start: \" #\"}\n", "line 6: line_start: want" },
+        { HEAD PROMPT "parse: {max_lines: 3}\n", "line 6: max_lines belongs to" },
+        { HEAD PROMPT "parse: {form: qa}\nlimits: {min_lines: 3}\n", "line 7: min_lines" },
         { "just text", "want a map" },
         { "a: [", "line" },
         { "", "" },
@@ -306,27 +314,32 @@ static void test_hostile_answers(void)
         *text = recipe_of(
             HEAD PROMPT
             "parse: {cut_at_sentence: true, cut_at_loop: true, drop_meta_sentences: true}\n"),
-        *qa = recipe_of(HEAD PROMPT "parse: {form: qa, cut_at_sentence: true}\n");
-    NEED(text && qa, "no recipes");
+        *qa = recipe_of(HEAD PROMPT "parse: {form: qa, cut_at_sentence: true}\n"),
+        *lines = recipe_of(HEAD PROMPT "parse: {form: lines, cut_at_sentence: true}\n"),
+        *table = recipe_of(HEAD PROMPT "parse: {form: table, after: \"Q:\"}\n");
+    NEED(text && qa && lines && table, "no recipes");
+    const struct recipe *const form[] = { text, qa, lines, table };
     static const char *const unit[] = { "a",       " ",          "\n",
                                         ".",       "Q:",         "Question:",
                                         "Answer:", "<|im_end|>", "\xe2\x80\x9d",
                                         "```",     "\"",         "</think>",
-                                        "{text}",  "**",         "Here is the text:\n" };
+                                        "{text}",  "**",         "Here is the text:\n",
+                                        "- ",      "|",          "|a|b|\n",
+                                        "- a\n" };
     for (size_t i = 0; i < N_OF(unit); i++)
         for (size_t n = 1; n <= 30000; n *= 10) {
             struct strbuf b = { 0 };
             for (size_t k = 0; k < n; k++)
                 str_adds(&b, unit[i]);
-            for (int hit = 0; hit < 2; hit++) {
-                struct answer a = judge(hit ? text : qa, b.s, n % 3 == 0);
+            for (size_t f = 0; f < N_OF(form); f++) {
+                struct answer a = judge(form[f], b.s, n % 3 == 0);
                 CHECK(utf8_valid(a.text.s, a.text.n) == a.text.n, "damaged UTF-8 from %s", unit[i]);
                 answer_release(&a);
             }
             str_release(&b);
         }
-    recipe_free(text);
-    recipe_free(qa);
+    for (size_t f = 0; f < N_OF(form); f++)
+        recipe_free((struct recipe *)form[f]);
 }
 
 static void add_rows(struct ledger *l, int from, int to)
@@ -557,6 +570,15 @@ static const struct check_test tests[] = {
 
 int main(int argc, char **argv)
 {
+    static struct check_test all[64];
+    const struct {
+        const struct check_test *test;
+        size_t n;
+    } part[] = { { tests, N_OF(tests) }, { recipes_test, n_recipes_test } };
+    size_t n = 0;
+    for (size_t i = 0; i < N_OF(part); i++)
+        for (size_t k = 0; k < part[i].n; k++)
+            all[n++] = part[i].test[k];
     log_set_level(LOG_QUIET);
-    return check_main(tests, sizeof tests / sizeof *tests, argc, argv);
+    return check_main(all, n, argc, argv);
 }

@@ -1,0 +1,200 @@
+/* cli/cmd_synth_try.c - `synth try`: what a recipe makes of a few pages, step by step. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "cli/commands.h"
+#include "cli/inputs.h"
+#include "synth/synth.h"
+
+#define AT(member) offsetof(struct try_opts, member)
+
+struct try_opts {
+    const char *recipe, *doc, *generator, *model, *precision, *kv;
+    uint64_t docs;
+    double idle;
+};
+
+static const struct field try_field[] = {
+    { .name = "recipe",
+      .kind = FIELD_TEXT,
+      .unit = "NAME|FILE.yaml",
+      .help = "what to make of a page; 'synth recipes' lists them",
+      .offset = AT(recipe),
+      .required = true },
+    { .name = "doc",
+      .kind = FIELD_TEXT,
+      .unit = "ID|FILE",
+      .help = "the document with this id; without INPUT, a file with one",
+      .offset = AT(doc) },
+    { .name = "docs",
+      .kind = FIELD_WHOLE,
+      .unit = "N",
+      .help = "pages to try, those that a run would begin with",
+      .offset = AT(docs),
+      .min = 1,
+      .max = 1e6 },
+    { .name = "generator",
+      .kind = FIELD_TEXT,
+      .unit = "FILE.gguf|DIR|URL",
+      .help = "who writes; without it the prompts are shown",
+      .offset = AT(generator) },
+    { .name = "model",
+      .kind = FIELD_TEXT,
+      .unit = "NAME",
+      .help = "a server's model; its first by default",
+      .offset = AT(model) },
+    { .name = "precision",
+      .kind = FIELD_CHOICE,
+      .choices = GEN_PRECISIONS,
+      .help = "of a local model's products; auto: int8 for quantised files, else fp32",
+      .offset = AT(precision) },
+    { .name = "kv",
+      .kind = FIELD_CHOICE,
+      .choices = GEN_KVS,
+      .help = "a local model's context is kept as halves, or as bytes in 53 % of the memory",
+      .offset = AT(kv) },
+    { .name = "idle",
+      .kind = FIELD_TIME,
+      .unit = "T",
+      .help = "a server silent for so long has failed",
+      .offset = AT(idle),
+      .min = 1,
+      .max = 86400 },
+};
+
+static const struct try_opts defaults = {
+    .docs = 1, .precision = "auto", .kv = "f16", .idle = 600
+};
+
+/* Pages come from outside: what would move a terminal's cursor is shown as '?'. */
+static void print_text(const char *title, const char *text)
+{
+    if (!text)
+        return;
+    printf("--- %s\n", title);
+    for (const char *p = text; *p; p++)
+        putchar(*p == '\n' || *p == '\t' || !iscntrl((unsigned char)*p) ? *p : '?');
+    putchar('\n');
+}
+
+static void print_measures(const struct js *m)
+{
+    for (void *it = js_iter(m); it; it = js_next(m, it)) {
+        struct strbuf b = { 0 };
+        const struct js *v = js_iter_value(it);
+        if (strcmp(js_iter_key(it), "verdict") == 0)
+            continue;
+        if (js_kind(v) == JS_REAL)
+            str_printf(&b, "%.3g", js_as_real(v, 0));
+        else
+            js_write(v, &b);
+        printf("%-16s %s\n", js_iter_key(it), b.s);
+        str_release(&b);
+    }
+}
+
+/* The same row for people: texts as they are, one under the other. */
+static void print_row(const struct js *row)
+{
+    const struct js *prompt = js_get(row, "prompt");
+    const char *verdict = js_get_text(row, "verdict", NULL), *why = js_get_text(row, "why", NULL);
+    char title[128];
+    printf("=== document '%s', piece %lld", js_get_text(row, "doc", ""),
+           (long long)js_get_whole(row, "piece", 0));
+    if (prompt)
+        printf(", prompt '%s'", js_get_text(row, "variant", ""));
+    putchar('\n');
+    if (!prompt)
+        print_text("source", js_get_text(row, "source", ""));
+    print_text("system", js_get_text(prompt, "system", NULL));
+    print_text("user", js_get_text(prompt, "user", NULL));
+    print_text("the answer begins with", js_get_text(prompt, "prefill", NULL));
+    snprintf(title, sizeof title, "raw answer (%s, %lld tokens, %.2f s)",
+             js_get_text(row, "finish", ""), (long long)js_get_whole(row, "tokens_out", 0),
+             js_get_real(row, "wall_s", 0));
+    print_text(title, js_get_text(row, "raw", NULL));
+    print_text("document", js_get_text(row, "document", NULL));
+    if (verdict)
+        printf("--- verdict: %s%s%s\n", verdict, why ? ", " : "", why ? why : "");
+    print_measures(js_get(row, "measures"));
+    putchar('\n');
+}
+
+static void show(void *arg, struct js *row)
+{
+    struct out *out = arg;
+    if (out_is_json(out)) {
+        out_row(out, row);
+        return;
+    }
+    print_row(row);
+    js_free(row);
+}
+
+/* --doc FILE without INPUT: the file is the input. */
+static enum st find_inputs(struct strlist *input, struct try_opts *o, struct cli *cli, int argc,
+                           char **argv, struct err *err)
+{
+    if (argc || !o->doc)
+        return inputs_files(input, (size_t)argc, argv, cli->strict, err);
+    char *file = xstrdup(o->doc);
+    o->doc = NULL;
+    enum st st = inputs_files(input, 1, &file, cli->strict, err);
+    free(file);
+    return st;
+}
+
+static enum st run_try(void *opts, struct cli *cli, int argc, char **argv, struct err *err)
+{
+    struct try_opts *o = opts;
+    struct strlist input = { 0 };
+    struct recipe *recipe = NULL;
+    enum st st = recipe_open(&recipe, o->recipe, err);
+    if (st == ST_OK)
+        st = find_inputs(&input, o, cli, argc, argv, err);
+    if (st == ST_OK) {
+        const struct synth_conf conf = { .recipe = recipe,
+                                         .generator = o->generator,
+                                         .gen = { .model = o->model,
+                                                  .key = generator_key(),
+                                                  .n_threads = (int)cli->threads,
+                                                  .precision = gen_precision_by_name(o->precision),
+                                                  .kv = gen_kv_by_name(o->kv),
+                                                  .idle_s = o->idle,
+                                                  .seed = cli->seed },
+                                         .input = input.s,
+                                         .n_input = input.n,
+                                         .seed = cli->seed,
+                                         .max_docs = o->docs,
+                                         .strict = cli->strict };
+        st = synth_try(&conf, o->doc, show, cli->out, err);
+        if (st == ST_OK && !recipe_needs_generator(recipe))
+            log_info("recipe '%s' asks no generator: there is no prompt", recipe->name);
+        else if (st == ST_OK && !o->generator)
+            log_info("no --generator: prompts only");
+    }
+    strlist_release(&input);
+    recipe_free(recipe);
+    return st;
+}
+
+const struct command cmd_synth_try = {
+    .name = "synth try",
+    .summary = "show prompt, raw answer, document and verdict of a recipe on a few pages",
+    .usage = "synth try --recipe NAME|FILE.yaml [--generator FILE.gguf|DIR|URL] [--docs N] "
+             "[--doc ID] INPUT...",
+    .detail =
+        "For writing a recipe: change the file, look again. Nothing is written to disk; a run with "
+        "the same\nseed asks the same and, of our own engine, gets the same answers. What compares "
+        "answers with each\nother or with evaluation text (duplicate, contaminated) is not judged "
+        "here.",
+    .field = try_field,
+    .n_field = N_OF(try_field),
+    .opts_size = sizeof(struct try_opts),
+    .defaults = &defaults,
+    .run = run_try,
+};
