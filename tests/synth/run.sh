@@ -160,6 +160,89 @@ docs "$T/a" | head -3 >"$T/domain.jsonl"
 synth --decontaminate "$T/domain.jsonl" --generator "$good" --out "$T/a" >"$T/c.json" || bad "decontaminate"
 [ "$(py 'print(json.load(open(sys.argv[1]))["dropped"].get("contaminated"))' "$T/c.json")" = 3 ] || bad "contaminated: $(cat "$T/c.json")"
 
+# Every prompt for every piece of a page, one document a page: its passages, then what was kept of all answers.
+joined() { "$MIXLAW" synth --quiet --recipe megadoc --idle 60s --generator "$good" --out "$T/$1" "${@:2}" "$T/pages.jsonl"; }
+joined mega >"$T/mega.json" 2>"$T/err" || bad "megadoc: $(cat "$T/err")"
+asked=$(stat_of "$good" n)
+rm "$T/mega/manifest.json"
+joined mega >"$T/mega2.json" || bad "megadoc again"
+[ "$(stat_of "$good" n)" = "$asked" ] || bad "megadoc asks again"
+py '
+run, pages, docs = json.load(open(sys.argv[1])), {}, [json.loads(l) for l in open(sys.argv[3])]
+for line in open(sys.argv[2]):
+    page = json.loads(line)
+    pages[page["id"]] = page["text"]
+assert run["docs_out"] == len(docs) == len({d["id"] for d in docs}) > 60, run
+assert run["kept"] == sum(len(d["meta"]["variants"]) for d in docs) > 3 * len(docs), run
+for d in docs:
+    meta = d["meta"]
+    natural = d["text"].encode()[: meta["natural_bytes"]].decode()
+    passages = natural.split("\n\n")[:-1]
+    assert passages and all(p in pages[meta["source_id"]] for p in passages), d
+    assert meta["provenance"] == "mixed" and len(meta["pieces"]) == len(meta["variants"]), d
+    assert d["text"].count("In short, ") == len(meta["pieces"]), d
+    order = [["reference", "easy", "teacher"].index(v) for v in meta["variants"]]
+    assert order == sorted(order), d
+' "$T/mega.json" "$T/pages.jsonl" <(docs "$T/mega") || bad "megadoc"
+joined few --max-docs 20 >"$T/few.json" || bad "megadoc, fewer pages"
+[ -z "$(comm -23 <(docs "$T/few" | sort) <(docs "$T/mega" | sort))" ] || bad "megadoc: fewer pages are other documents"
+"$MIXLAW" synth --quiet --recipe copy --like "$T/few" --out "$T/few-copy" "$T/pages.jsonl" >"$T/few-copy.json" || bad "copy of a megadoc"
+[ "$(get "$T/few-copy.json" docs_out)" = "$(docs "$T/few" | py 'print(len({(d["meta"]["source_id"], p) for d in map(json.loads, sys.stdin) for p in d["meta"]["pieces"]}))')" ] ||
+    bad "copy of a megadoc: $(cat "$T/few-copy.json")"
+
+# synth try shows what a run would get, and writes nothing.
+try() { (cd "$T/nothing" && "$MIXLAW" synth try --quiet --idle 60s "$@"); }
+mkdir "$T/nothing"
+try --recipe hq --generator "$good" --docs 100 "$T/pages.jsonl" >"$T/try.jsonl" 2>"$T/err" || bad "try: $(cat "$T/err")"
+py '
+rows = [json.loads(l) for l in open(sys.argv[1])]
+kept = {"hq:%s:%d" % (r["doc"], r["piece"]): r["document"] for r in rows if r["verdict"] == "kept"}
+made = {d["id"]: d["text"] for d in map(json.loads, open(sys.argv[2]))}
+assert len(rows) == 80 and kept == made, (len(rows), len(kept), len(made))
+for r in rows:
+    assert r["source"] in r["prompt"]["user"] and r["finish"] in ("stop", "length"), r
+    assert r["measures"]["verdict"] == r["verdict"], r
+' "$T/try.jsonl" <(docs "$T/k") || bad "try is not what a run gets"
+try --recipe megadoc --doc d7 "$T/pages.jsonl" >"$T/try.jsonl" 2>"$T/err" || bad "try without a generator"
+py 'rows = [json.loads(l) for l in open(sys.argv[1])]; assert len(rows) % 3 == 0 and all(r["doc"] == "d7" and r["raw"] is None and r["verdict"] is None and r["source"] in r["prompt"]["user"] for r in rows), rows' "$T/try.jsonl" ||
+    bad "prompts of one document: $(cat "$T/try.jsonl")"
+echo '{"prompt": "*", "raw": "- It burned rapeseed oil until 1931.\n* Oxley asked for it in 1851."}' >"$T/answer.jsonl"
+cat >"$T/own.yaml" <<'END'
+name: own
+purpose: a recipe of one's own
+input: {unit: page, min_words: 5}
+prompts:
+  - {name: a, user: "{text} List it.", prefill: "-"}
+parse: {form: lines}
+limits: {min_words: 5, max_loop: 1}
+END
+echo "The lighthouse burned rapeseed oil until 1931 and <|im_end|> was asked for by Oxley in 1851." >"$T/mark.txt"
+try --recipe "$T/own.yaml" --doc "$T/mark.txt" --generator "record:$T/answer.jsonl" >"$T/try.jsonl" 2>"$T/err" || bad "own recipe: $(cat "$T/err")"
+py 'r = json.load(open(sys.argv[1])); assert r["verdict"] == "kept" and r["measures"]["lines"] == 2, r; assert r["document"] == "- It burned rapeseed oil until 1931.\n- Oxley asked for it in 1851.", r; assert "<|im_end|>" in r["prompt"]["user"]' "$T/try.jsonl" ||
+    bad "own recipe"
+[ "$(wc -l <"$T/err")" = 1 ] && grep -q "chat mark '<|im_end|>'" "$T/err" || bad "chat marks: $(cat "$T/err")"
+try --recipe shuffle "$T/mark.txt" 2>&1 >/dev/null | grep -q "no piece of 50 to 110 words\|none of 1 documents has a piece" || bad "try shuffle of a short page"
+try --recipe shuffle --doc d7 "$T/pages.jsonl" | py 'r = json.loads(sys.stdin.readline()); assert sorted(r["document"].split()) == sorted(r["source"].split()) and "prompt" not in r' || bad "try shuffle"
+py 'import pty; pty.spawn(sys.argv[1:])' "$MIXLAW" synth try --recipe "$T/own.yaml" --generator "record:$T/answer.jsonl" "$T/mark.txt" >"$T/seen" 2>&1
+for text in "=== document 'mark.txt', piece 0, prompt 'a'" "--- user" "List it." "--- raw answer (stop" "--- verdict: kept" "source_kept"; do
+    grep -qF -- "$text" "$T/seen" || bad "for people: '$text' is missing in $(cat "$T/seen")"
+done
+: >"$T/empty.txt"
+while IFS='|' read -r want args; do
+    # shellcheck disable=SC2086
+    try $args >"$T/try.jsonl" 2>"$T/err" && bad "try $args: no failure"
+    [ "$(wc -l <"$T/err")" = 1 ] && [ ! -s "$T/try.jsonl" ] && grep -qF -- "$want" "$T/err" || bad "try $args: $(cat "$T/err" "$T/try.jsonl")"
+done <<END
+no recipe is called 'nope'|--recipe nope $T/pages.jsonl
+want at least one INPUT|--recipe hq
+no file or folder '$T/none.txt'|--recipe hq --doc $T/none.txt
+no document with text|--recipe hq $T/empty.txt
+document 'menu' has no piece of 50 to 110 words|--recipe hq --doc menu $T/pages.jsonl
+none of 81 documents has the id 'nobody'|--recipe hq --doc nobody $T/pages.jsonl
+no such file; want a GGUF file|--recipe hq --generator $T/none.gguf $T/pages.jsonl
+END
+[ -z "$(ls -A "$T/nothing")" ] || bad "try wrote $(ls "$T/nothing")"
+
 # A full disk: a clear message, and it goes on after room was made.
 mkdir "$T/disk"
 if mount -t tmpfs -o size=24k tmpfs "$T/disk" 2>/dev/null; then
