@@ -64,8 +64,12 @@ struct recipe_limits {
     double max_copied; /* share of the answer's 5-grams that stand in the source; 1: no limit */
     double max_loop;   /* share of the answer's words inside repeated 6-grams */
     double min_source_kept; /* share of the source's longer words and numbers that survive */
-    uint64_t min_pairs;     /* of qa */
-    uint64_t min_lines;     /* with the line_start; rows of a table below its head */
+    /* Similarity to a text kept before, by runs of 5 words (corpus/minhash.h); 1: no limit. By
+     * default 0.8: there the index finds 92 of 100, and texts about different passages share few
+     * runs, so that only what says the same again is dropped. */
+    double max_similar;
+    uint64_t min_pairs; /* of qa */
+    uint64_t min_lines; /* with the line_start; rows of a table below its head */
 };
 
 /* The generator is called too weak when a rate over all answers passes one of these. */

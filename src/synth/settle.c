@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/stream.h"
+#include "corpus/dedup.h"
 #include "corpus/doc.h"
 #include "synth/job.h"
 #include "synth/verdict.h"
@@ -33,9 +34,10 @@ struct settle {
     struct outstream *verdicts;
     struct js *samples;
     int n_sample_kept, n_sample_dropped;
-    struct digests text; /* of documents kept so far */
+    struct dedup *kept;  /* answers so far */
+    const char *of;      /* id of the one that this answer repeats, or NULL */
     struct digests keys; /* of requests seen so far */
-    struct strbuf line;
+    struct strbuf line, scratch;
     struct join join;
     uint64_t page_tok_prompt, page_tok, page_kept_tok, page_requests;
 };
@@ -81,6 +83,30 @@ static enum st write_doc(struct settle *s, const struct doc *d, struct err *err)
         st = doc_write(s->docs, d, err);
     s->n_in_file++;
     return st;
+}
+
+/* The id of an item's answer, and of its document where a page is not joined. */
+static char *answer_id(const struct settle *s, const struct item *it)
+{
+    const struct recipe *r = s->job->recipe;
+    if (recipe_asks_all(r) && it->variant >= 0)
+        return xasprintf("%s:%s:%d:%s", r->name, it->doc->id, it->piece,
+                         r->prompt[it->variant].name);
+    return xasprintf("%s:%s:%d", r->name, it->doc->id, it->piece);
+}
+
+/* Whether the text was kept before, word for word or nearly; if not, it is from now on. */
+static enum verdict repeats(struct settle *s, const struct item *it, const char *text, size_t n)
+{
+    struct dedup_look look = { .has_runs = false };
+    dedup_look(s->kept, &look, text, n, &s->scratch);
+    enum dedup_verdict v = dedup_find(s->kept, &look, &s->of);
+    if (v != DEDUP_NEW)
+        return v == DEDUP_SAME ? V_DUPLICATE : V_NEAR_DUPLICATE;
+    char *id = answer_id(s, it);
+    dedup_keep(s->kept, &look, id);
+    free(id);
+    return V_KEPT;
 }
 
 /* Counts and writes one document made of a page. meta is taken. */
@@ -151,6 +177,8 @@ static enum st write_verdict(struct settle *s, const struct item *it, const stru
     js_put_whole(v, "piece", it->piece);
     js_put_text(v, "variant", s->job->recipe->prompt[it->variant].name);
     js_put_text(v, "key", digest_hex(it->key, hex));
+    if (s->of)
+        js_put_text(v, "of", s->of);
     js_write(v, &s->line);
     str_addc(&s->line, '\n');
     js_free(v);
@@ -177,17 +205,14 @@ static enum st keep_answer(struct settle *s, const struct item *it, const struct
                            struct err *err)
 {
     const struct recipe *r = s->job->recipe;
-    const char *variant = r->prompt[it->variant].name;
     struct strbuf text = { 0 };
     if (r->parse.source_first)
         str_printf(&text, "%s\n\n", it->source);
     struct js *meta = describe(s, text.n, a->cut || a->cut_loop);
-    js_put_text(meta, "variant", variant);
+    js_put_text(meta, "variant", r->prompt[it->variant].name);
     js_put_whole(meta, "piece", it->piece);
     str_add(&text, a->text.s, a->text.n);
-    char *id = recipe_asks_all(r)
-                   ? xasprintf("%s:%s:%d:%s", r->name, it->doc->id, it->piece, variant)
-                   : xasprintf("%s:%s:%d", r->name, it->doc->id, it->piece);
+    char *id = answer_id(s, it);
     enum st st = keep(s, it->doc, id, text.s, text.n, meta, err);
     str_release(&text);
     free(id);
@@ -247,13 +272,10 @@ static void judge(struct settle *s, const struct item *it, const struct ledger_r
     answer_judge(a, j->recipe, j->domains, &j->arena);
     if (row->finish == FINISH_NO_ROOM || row->finish == FINISH_FILTERED)
         a->verdict = row->finish == FINISH_NO_ROOM ? V_NO_ROOM : V_FILTERED;
-    struct digest d = digest_of(a->text.s, a->text.n);
-    if (a->verdict == V_KEPT && digests_has(&s->text, d)) {
-        a->verdict = V_DUPLICATE;
-        a->flags |= 1u << V_DUPLICATE;
-    }
     if (a->verdict == V_KEPT)
-        digests_add(&s->text, d);
+        a->verdict = repeats(s, it, a->text.s, a->text.n);
+    if (a->verdict == V_DUPLICATE || a->verdict == V_NEAR_DUPLICATE)
+        a->flags |= 1u << a->verdict;
 }
 
 static enum st settle_answer(struct settle *s, const struct item *it, struct err *err)
@@ -272,6 +294,7 @@ static enum st settle_answer(struct settle *s, const struct item *it, struct err
         return ST_OK;
     }
     str_adds(&a.text, "");
+    s->of = NULL;
     if (st == ST_END) {
         a.verdict = V_FAILED;
     } else {
@@ -305,21 +328,19 @@ static enum st settle_transform(struct settle *s, const struct item *it, struct 
     struct job *j = s->job;
     bool shuffle = strcmp(j->recipe->transform, "shuffle_words") == 0;
     const char *text = item_transform(it, j->recipe, j->conf->seed, &j->arena);
-    struct digest d = digest_of(text, strlen(text));
     struct answer a = { .verdict = V_KEPT };
-    if (digests_has(&s->text, d))
-        a.verdict = V_DUPLICATE;
-    else if (j->domains && ngram_shared(j->domains, text, strlen(text)) > 0)
+    if (j->domains && ngram_shared(j->domains, text, strlen(text)) > 0)
         a.verdict = V_CONTAMINATED;
+    else
+        a.verdict = repeats(s, it, text, strlen(text));
     a.copied = a.source_kept = a.raw_copied = a.raw_source_kept = NAN;
     rates_add(&j->rates, j->recipe, &a);
     if (a.verdict != V_KEPT)
         return ST_OK;
-    digests_add(&s->text, d);
     struct js *meta = js_object();
     js_put_text(meta, "provenance", shuffle ? "shuffled" : "natural");
     js_put_whole(meta, "piece", it->piece);
-    char *id = xasprintf("%s:%s:%d", j->recipe->name, it->doc->id, it->piece);
+    char *id = answer_id(s, it);
     enum st st = keep(s, it->doc, id, text, strlen(text), meta, err);
     free(id);
     return st;
@@ -365,7 +386,13 @@ static enum st settle_pages(struct settle *s, struct err *err)
 
 enum st job_settle(struct job *j, bool write, struct err *err)
 {
-    struct settle s = { .job = j, .write = write, .samples = js_array() };
+    /* Controls are the passages that another kind kept, all of them: only equal ones fall. */
+    bool near = recipe_needs_generator(j->recipe) && j->recipe->limits.max_similar < 1;
+    struct settle s = { .job = j,
+                        .write = write,
+                        .samples = js_array(),
+                        .kept = dedup_new(near ? DEDUP_MINHASH : DEDUP_EXACT,
+                                          j->recipe->limits.max_similar) };
     char *verdicts = path_join(j->conf->out, "verdicts.jsonl.zst");
     char *samples = path_join(j->conf->out, "samples.json");
     enum st st = ST_OK;
@@ -393,10 +420,11 @@ enum st job_settle(struct job *j, bool write, struct err *err)
     outstream_close(s.verdicts);
     js_free(s.samples);
     str_release(&s.line);
+    str_release(&s.scratch);
+    dedup_free(s.kept);
     str_release(&s.join.text); /* of a page that was not finished */
     js_free(s.join.pieces);
     js_free(s.join.variants);
-    free(s.text.d);
     free(s.keys.d);
     free(verdicts);
     free(samples);

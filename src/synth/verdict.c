@@ -17,11 +17,11 @@ enum {
 
 const char *verdict_name(enum verdict v)
 {
-    static const char *const name[V_N] = { "kept",      "failed",    "no_room",     "filtered",
-                                           "empty",     "truncated", "refusal",     "prompt_leak",
-                                           "meta_talk", "format",    "too_short",   "overlong",
-                                           "loop",      "copy",      "source_lost", "contaminated",
-                                           "duplicate" };
+    static const char *const name[V_N] = {
+        "kept",    "failed",      "no_room",     "filtered",     "empty",     "truncated",
+        "refusal", "prompt_leak", "meta_talk",   "format",       "too_short", "overlong",
+        "loop",    "copy",        "source_lost", "contaminated", "duplicate", "near_duplicate"
+    };
     return name[v];
 }
 

@@ -21,22 +21,23 @@
 
 enum verdict {
     V_KEPT,
-    V_FAILED,       /* no answer: the line or the server failed; asked again next time */
-    V_NO_ROOM,      /* prompt too long for the generator */
-    V_FILTERED,     /* the server refused the content */
-    V_EMPTY,        /* nothing but white space */
-    V_TRUNCATED,    /* hit the token limit, and no whole sentence or pair is left */
-    V_REFUSAL,      /* "I cannot help with that" */
-    V_PROMPT_LEAK,  /* repeats our instruction */
-    V_META_TALK,    /* talks about the passage or the task */
-    V_FORMAT,       /* not the form that the recipe asks for */
-    V_TOO_SHORT,    /* fewer than min_words */
-    V_OVERLONG,     /* more than max_ratio words per word of the source */
-    V_LOOP,         /* repeats itself */
-    V_COPY,         /* the source again */
-    V_SOURCE_LOST,  /* too little of the source is left */
-    V_CONTAMINATED, /* shares a 13-gram with an evaluation domain */
-    V_DUPLICATE,    /* the same text was kept before */
+    V_FAILED,         /* no answer: the line or the server failed; asked again next time */
+    V_NO_ROOM,        /* prompt too long for the generator */
+    V_FILTERED,       /* the server refused the content */
+    V_EMPTY,          /* nothing but white space */
+    V_TRUNCATED,      /* hit the token limit, and no whole sentence or pair is left */
+    V_REFUSAL,        /* "I cannot help with that" */
+    V_PROMPT_LEAK,    /* repeats our instruction */
+    V_META_TALK,      /* talks about the passage or the task */
+    V_FORMAT,         /* not the form that the recipe asks for */
+    V_TOO_SHORT,      /* fewer than min_words */
+    V_OVERLONG,       /* more than max_ratio words per word of the source */
+    V_LOOP,           /* repeats itself */
+    V_COPY,           /* the source again */
+    V_SOURCE_LOST,    /* too little of the source is left */
+    V_CONTAMINATED,   /* shares a 13-gram with an evaluation domain */
+    V_DUPLICATE,      /* the same words were kept before */
+    V_NEAR_DUPLICATE, /* more similar than max_similar to a text kept before */
     V_N
 };
 const char *verdict_name(enum verdict v);

@@ -47,6 +47,7 @@ static void test_recipe_messages(void)
         { HEAD PROMPT "sampling: {temperature: hot}\n", "line 6: temperature" },
         { HEAD PROMPT "sampling:\n  top_p: 1.3\n", "line 7: top_p" },
         { HEAD PROMPT "sampling: [1]\n", "line 6" },
+        { HEAD PROMPT "limits: {max_similar: 0.2}\n", "line 6: max_similar" },
         { HEAD PROMPT "parse: {form: json}\n", "line 6: form" },
         { HEAD PROMPT "input: {unit: book}\n", "line 6: unit" },
         { HEAD PROMPT "input: {max_words: 20, min_words: 30}\n",

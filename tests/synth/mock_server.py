@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """An OpenAI-style server on loopback that answers every prompt in its own way, always the same, and can
 misbehave. Prints its address, serves until its standard input closes. GET /stats: requests by prompt.
-usage: mock_server.py [DELAY_MS] [MODE]     MODE: good, strict, empty, storm, junk, refuse, gone"""
+usage: mock_server.py [DELAY_MS] [MODE]     MODE: good, strict, empty, storm, junk, refuse, gone,
+context, near (every answer is the same text but for its last word)"""
 import hashlib
 import json
 import socket
@@ -20,6 +21,8 @@ def write(prompt):
     """About as long as the prompt's text, made of its words: same prompt, same answer."""
     words = prompt.rsplit("\n\n", 1)[0].split()  # without the instruction, which comes last if at all
     h = int(hashlib.sha256(prompt.encode()).hexdigest(), 16)
+    if mode == "near":
+        return " ".join("same%d" % i for i in range(100)) + " but for w%d." % (h % 100000), "stop"
     if h % 10 == 0:
         return "I'm sorry, I can't help with that.", "stop"
     if h % 10 == 1:

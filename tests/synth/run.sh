@@ -155,6 +155,18 @@ for c, s in zip(copy, shuffle):
     assert sorted(c["text"].split()) == sorted(s["text"].split()) and c["text"] != s["text"], s
 ' "$T/pages.jsonl" <(docs "$T/copy") <(docs "$T/shuffle") || bad "controls"
 
+# Answers that say nearly the same: the first stays, the others name it; a limit of 1 keeps them all.
+serve 0 near
+sed 's/min_source_kept: [0-9.]*/min_source_kept: 0/' "$T/hq.yaml" >"$T/near.yaml"
+synth --recipe "$T/near.yaml" --generator "$url" --out "$T/near" >"$T/near.json" || bad "near"
+py 'r=json.load(open(sys.argv[1])); assert r["kept"]==1 and r["dropped"]=={"near_duplicate": 79}, r' "$T/near.json" || bad "near duplicates"
+kept=$(docs "$T/near" | py 'print(json.loads(sys.stdin.readline())["id"])')
+zstdcat "$T/near/verdicts.jsonl.zst" 2>/dev/null >"$T/near.verdicts" || echo "note: no zstdcat, verdicts not looked at"
+[ ! -s "$T/near.verdicts" ] || [ "$(grep -c "\"of\":\"$kept\"" "$T/near.verdicts")" = 79 ] || bad "near duplicates of what?"
+sed -i 's/limits: {/limits: {max_similar: 1, /' "$T/near.yaml"
+synth --recipe "$T/near.yaml" --generator "$url" --out "$T/near" >"$T/near.json" || bad "near, allowed"
+[ "$(get "$T/near.json" kept)" = 80 ] || bad "near, allowed: $(cat "$T/near.json")"
+
 # Outputs that share 13 words with an evaluation document are dropped.
 docs "$T/a" | head -3 >"$T/domain.jsonl"
 synth --decontaminate "$T/domain.jsonl" --generator "$good" --out "$T/a" >"$T/c.json" || bad "decontaminate"
