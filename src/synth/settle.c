@@ -222,7 +222,7 @@ static enum st keep_answer(struct settle *s, const struct item *it, const struct
 static void join_answer(struct settle *s, const struct item *it, const struct answer *a)
 {
     struct join *join = &s->join;
-    if (!join->text.n) {
+    if (!join->pieces) {
         join->pieces = js_array();
         join->variants = js_array();
     } else {
@@ -240,7 +240,7 @@ static enum st join_end(struct settle *s, const struct page *page, struct err *e
     const struct recipe *r = s->job->recipe;
     struct join *join = &s->join;
     struct strbuf text = { 0 };
-    if (!join->text.n)
+    if (!join->pieces)
         return ST_OK;
     for (size_t i = 0; i < page->n_piece && r->parse.source_first; i++) {
         str_add(&text, page->piece[i].s, page->piece[i].n_bytes);

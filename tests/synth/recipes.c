@@ -75,17 +75,15 @@ static void test_prompts(void)
           "Keep the names and the numbers.",
           NULL, NULL, 184 },
         { "wrap_medium", "neutral", "",
-          "\n\nSay the same in other words, in good neutral English such as a reference work uses. "
-          "Leave no fact out.",
-          NULL, NULL, 184 },
+          "\n\nParaphrase this paragraph in plain and neutral English. Leave no fact out.", NULL,
+          NULL, 184 },
         { "wrap_hard", "scholar", "",
           "\n\nRestate this paragraph for specialists: terse, precise, with the terms of the "
           "field. Keep every name and number.",
           NULL, NULL, 184 },
         { "wrap_qa", "talk", "",
-          "\n\nTurn this paragraph into a conversation: somebody asks about it step by step, "
-          "somebody who knows it answers with all details. Each question stands on a line that "
-          "begins with \"Question:\", each answer on a line that begins with \"Answer:\".",
+          "\n\nWrite a conversation about the facts in this paragraph: four questions, each with a "
+          "full answer. Begin each question with \"Question:\" and each answer with \"Answer:\".",
           NULL, "Question:", 221 },
         { "distill", "shorter", "",
           "\n\nWrite this more briefly. Keep all facts, names, numbers, terms and reasons, drop "
@@ -103,35 +101,36 @@ static void test_prompts(void)
           "\n\nMake an encyclopedia article of this: correct sentences, neutral tone, the facts in "
           "a sensible order. Leave out slogans, greetings and remarks about the web page.",
           NULL, NULL, 184 },
-        { "table", "columns", "",
-          "\n\nPut the facts of this text into a Markdown table with two to four columns. Choose "
-          "columns that fit. Write the table only.",
-          NULL, "|", 280 },
-        { "table", "subjects", "",
-          "\n\nPut the facts of this text into a Markdown table. Each row names a person, thing, "
-          "place or time and says in a sentence what is known about it.",
-          NULL, "| Subject | What is known |\n|---|---|\n|", 280 },
+        { "table", "names", "",
+          "\n\nMake a Markdown table of the facts in this paragraph. First column: a name or term. "
+          "Second column: a full sentence about it.",
+          NULL, "| Name |", 280 },
+        { "table", "topics", "",
+          "\n\nWrite the facts of this paragraph as a Markdown table with two columns, \"Topic\" "
+          "and "
+          "\"Fact\". Each fact is a full sentence.",
+          NULL, "| Topic | Fact |\n| --- | --- |\n|", 280 },
         { "math", "problem", "",
-          "\n\nInvent a short problem in arithmetic with people, things or numbers of this text, "
-          "then solve it step by step. Begin the problem with \"Problem:\" and the solution with "
-          "\"Solution:\".",
+          "\n\nWrite a word problem with small numbers about the subject of this paragraph and "
+          "solve "
+          "it. Begin with \"Problem:\", then \"Solution:\".",
           NULL, "Problem:", 260 },
         { "faq", "visitors", "",
-          "\n\nWrite a list of frequent questions on the subject of this text, the basic ones "
-          "first, and answer each in two or three sentences that can be understood alone. Begin "
-          "each question with \"Q:\" and each answer with \"A:\".",
+          "\n\nWrite four questions that people often ask about this subject, and answer each in "
+          "two "
+          "or three full sentences. Begin each question with \"Q:\" and each answer with \"A:\".",
           NULL, "Q:", 320 },
         { "tutorial", "steps", "",
-          "\n\nTeach a beginner the subject of this text in three to five steps. Begin each step "
-          "on a new line with \"Step\" and its number, say what to do or to understand, and "
-          "explain why.",
+          "\n\nWrite a short tutorial on the facts in this paragraph. It has three steps, each "
+          "with "
+          "a full explanation.",
           NULL, "Step 1:", 320 },
         { "continue", "next", "",
           "\n\nWrite the next paragraph of this text, in the same style and on the same subject. "
           "Do not repeat what was said.",
           NULL, NULL, 184 },
-        { "summary", "sentences", "", "\n\nSay in three or four sentences what matters most here.",
-          NULL, NULL, 160 },
+        { "summary", "sentences", "", "\n\nSummarize this paragraph in three sentences.", NULL,
+          NULL, 160 },
         { "rewire", "draft", "Draft:\n",
           "\n\nImprove this draft. First write \"Plan:\" and say in two sentences whom the draft "
           "serves and what is missing or unclear. Then write \"Improved text:\" on a new line, and "
@@ -139,9 +138,8 @@ static void test_prompts(void)
           "explained, with all useful facts and without noise.",
           NULL, "Plan:", 640 },
         { "megadoc", "reference", "",
-          "\n\nSay the same in other words, in good neutral English such as a reference work uses. "
-          "Leave no fact out.",
-          NULL, NULL, 184 },
+          "\n\nParaphrase this paragraph in plain and neutral English. Leave no fact out.", NULL,
+          NULL, 184 },
         { "megadoc", "easy", "",
           "\n\nTell this again in short sentences and everyday words. Keep the names and the "
           "numbers.",
@@ -279,7 +277,7 @@ static const struct golden golden[] = {
     { "wrap_hard", "A lighthouse.", false, V_TOO_SHORT, NULL },
     { "wrap_qa", TALK, false, V_KEPT, TALK },
     { "wrap_qa", TALK "\n\nQuestion: What is it", true, V_KEPT, TALK },
-    { "wrap_qa", "Question: Who?\nAnswer: " SHORT, false, V_FORMAT, NULL },
+    { "wrap_qa", "Question: Who built it, and when, and for whom?", false, V_FORMAT, "" },
     { "diverse_qa", TALK, false, V_KEPT, TALK },
     { "diverse_qa", "1. Where is it?\n2. Who built it?", false, V_FORMAT, "" },
     { "distill", SHORT, false, V_KEPT, SHORT },
