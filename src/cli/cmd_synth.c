@@ -262,8 +262,9 @@ const struct command cmd_synth_recipes = {
     .name = "synth recipes",
     .summary = "the recipes there are; with a name, its YAML",
     .usage = "synth recipes [NAME...]",
-    .detail = "A recipe of your own: mixlaw synth recipes hq > my.yaml, change it, look at it with\n"
-              "synth try --recipe my.yaml, use it with synth --recipe my.yaml.",
+    .detail =
+        "A recipe of your own: mixlaw synth recipes hq > my.yaml, change it, look at it with\n"
+        "synth try --recipe my.yaml, use it with synth --recipe my.yaml.",
     .run = run_recipes,
 };
 
