@@ -6,8 +6,9 @@
  *
  * Prompts are consecutive pieces of the text; with PROMPTS.json they are written there as token
  * ids, for decode.py, which asks llama.cpp the same. Prints one JSON line with the best and all of
- * three rounds; beside them the prompts alone, from rounds that ask for one token each, and what is
- * left of the best for the others.
+ * three rounds; beside them the prompts alone, from rounds that ask for one token each, what is
+ * left of the best for the others, and log-probabilities of the same text as given: all tokens
+ * scored.
  */
 #include <math.h>
 #include <stdio.h>
@@ -19,7 +20,7 @@
 #include "base/mem.h"
 #include "model/generate.h"
 
-enum { PROMPT = 256, NEW = 128, ROUNDS = 3, MAX_STREAMS = 256 };
+enum { PROMPT = 256, NEW = 128, ROUNDS = 3, MAX_STREAMS = 256, SHIFT = 7 };
 
 /* Text whose tokens are those PROMPT ids: special tokens do not occur in them. */
 static char *piece(const struct tok *t, const uint32_t *ids)
@@ -54,6 +55,24 @@ static double one_round(struct gen *g, char **prompt, int n, int cut, int max_to
     return clock_s() - start;
 }
 
+/* Seconds to score every token of n pieces but the first, cut elsewhere than the prompts were. */
+static double score_round(struct gen *g, const uint32_t *ids, int n, int shift)
+{
+    struct gen_text text[MAX_STREAMS];
+    struct err err = { "" };
+    float *logp = NEW_ARRAY(float, (size_t)n *PROMPT);
+    for (int i = 0; i < n; i++)
+        text[i] = (struct gen_text){ ids + i * PROMPT + shift, PROMPT, 1, logp + i * PROMPT };
+    double start = clock_s();
+    if (gen_logprobs(g, text, (size_t)n, &err) < 0) {
+        fprintf(stderr, "%s\n", err.msg);
+        exit(1);
+    }
+    double s = clock_s() - start;
+    free(logp);
+    return s;
+}
+
 int main(int argc, char **argv)
 {
     struct gen *g;
@@ -74,8 +93,9 @@ int main(int argc, char **argv)
     }
     uint32_t *ids = NEW_ARRAY(uint32_t, tok_room(gen_tok(g), text.n));
     size_t n_tok = tok_encode(gen_tok(g), text.s, text.n, ids);
-    if (n_tok < (size_t)n * PROMPT) {
-        fprintf(stderr, "'%s' has %zu tokens, want %d\n", argv[3], n_tok, n * PROMPT);
+    if (n_tok < (size_t)n * PROMPT + ROUNDS * SHIFT) {
+        fprintf(stderr, "'%s' has %zu tokens, want %d\n", argv[3], n_tok,
+                n * PROMPT + ROUNDS * SHIFT);
         return 1;
     }
     char *prompt[MAX_STREAMS];
@@ -87,9 +107,10 @@ int main(int argc, char **argv)
             js_push_whole(one, ids[i * PROMPT + k]);
         js_push(list, one);
     }
-    double best = 0, whole_s = 0, prompt_s = INFINITY;
+    double best = 0, whole_s = 0, prompt_s = INFINITY, score_s = INFINITY;
     for (int round = 0; round < ROUNDS; round++) {
         prompt_s = fmin(prompt_s, one_round(g, prompt, n, 2 * round, 1, &n_prompt, &n_first));
+        score_s = fmin(score_s, score_round(g, ids, n, SHIFT * (round + 1)));
         double s = one_round(g, prompt, n, 2 * round + 1, NEW, &n_prompt, &n_new);
         js_push_real(all, n_new / s);
         if (n_new / s > best) {
@@ -106,6 +127,7 @@ int main(int argc, char **argv)
     js_put_real(row, "tok_per_s", best);
     js_put(row, "rounds", all);
     js_put_real(row, "prompt_tok_per_s", n_prompt / prompt_s);
+    js_put_real(row, "logprob_tok_per_s", n * (PROMPT - 1) / score_s);
     js_put_real(row, "decode_tok_per_s", (n_new - n_first) / (whole_s - prompt_s));
     str_clear(&text);
     js_write(row, &text);
