@@ -88,7 +88,7 @@ static enum st burst(struct bench *x, double seconds, struct err *err)
     x->t.n = 0;
     x->b->ops->peak(x->b, &x->peak);
     double start = clock_s();
-    for (int i = 0; i < MAX_STEPS && st == ST_OK && (i < 3 || clock_s() - start < seconds); i++) {
+    for (int i = 0; i < MAX_STEPS && st == ST_OK && (i < 1 || clock_s() - start < seconds); i++) {
         double wall = clock_s(), cpu = cpu_s();
         st = one_step(x, err);
         x->t.wall[i] = clock_s() - wall;
