@@ -54,6 +54,14 @@ static int item_tiles(int most, int n_row, int mr, int n_other)
     return tiles;
 }
 
+/* Rows of an item. Where k is in several parts, each panel pays for itself by twice the rows, as
+ * long as many items are left. */
+static int item_rows(int n_row, int n_k, int mr, int n_other)
+{
+    bool deep = n_k > KC_MAX && n_blocks(n_row, 2 * TILES * mr) * n_other >= 4 * ENOUGH_ITEMS;
+    return (deep ? 2 * TILES : item_tiles(TILES, n_row, mr, n_other)) * mr;
+}
+
 /* k is cut into equal parts of at most KC_MAX, odd multiples of 8: what is packed part by part then
  * has strides that spread over the cache's sets. */
 static int k_part(int n_k)
@@ -104,7 +112,7 @@ static void pack_any(struct cpu *c, struct packed *w, const float *weight, int n
         return;
     }
     size_t n = n_panel_floats(c, n_out, n_in);
-    if (w->n != n) {
+    if (w->n < n) { /* grows only: matrices of all shapes take turns in one */
         free(w->panels);
         w->panels = xaligned(n * sizeof *w->panels);
         w->n = n;
@@ -216,7 +224,7 @@ void product(struct cpu *c, float *out, size_t ld_out, const float *x, size_t ld
     }
     struct product_job j = { c->k, w, out, x, from, ld_out, ld_x, ld_from, n, 0, 0 };
     j.n_col_blocks = n_blocks(w->n_out, COLUMNS);
-    j.rows = item_tiles(TILES, n, c->k->mr, j.n_col_blocks) * c->k->mr;
+    j.rows = item_rows(n, w->n_in, c->k->mr, j.n_col_blocks);
     pool_run(c->pool, (size_t)n_blocks(n, j.rows) * (size_t)j.n_col_blocks, product_item, &j);
 }
 
