@@ -98,8 +98,11 @@ struct backend_ops {
     struct weight *(*weight_new)(struct backend *b, struct tensor w);
     void (*weight_free)(struct backend *b, struct weight *w); /* NULL is fine */
     void (*weights_ready)(struct backend *b, struct weight *w, bool for_gradients);
-    /* Bytes that weights_ready keeps beside the view, for passes with gradients. */
+    /* Bytes of a matrix's layouts, for passes with gradients. They are kept beside the views while
+     * those of all weights that there are together take at most layouts_kept bytes; of larger
+     * models each is made anew for the product that wants it. */
     size_t (*weight_bytes)(const struct backend *b, size_t n_out, size_t n_in);
+    size_t (*layouts_kept)(const struct backend *b);
 
     /* out[n, d] = table[tok[n]]; and dtable += */
     void (*embed)(struct backend *b, struct tensor out, struct tensor table, struct tensor tok);

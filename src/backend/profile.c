@@ -142,6 +142,12 @@ static size_t weight_bytes(const struct backend *b, size_t n_out, size_t n_in)
     return in->ops->weight_bytes(in, n_out, n_in);
 }
 
+static size_t layouts_kept(const struct backend *b)
+{
+    const struct backend *in = ((const struct profiled *)b)->in;
+    return in->ops->layouts_kept(in);
+}
+
 static void embed(struct backend *b, struct tensor out, struct tensor table, struct tensor tok)
 {
     COUNTED(PROFILE_ELEMENTS, 0, embed(p->in, out, table, tok));
@@ -266,6 +272,7 @@ static const struct backend_ops ops = {
     .weight_free = weight_free,
     .weights_ready = weights_ready,
     .weight_bytes = weight_bytes,
+    .layouts_kept = layouts_kept,
     .embed = embed,
     .embed_bwd = embed_bwd,
     .rmsnorm = rmsnorm,

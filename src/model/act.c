@@ -103,14 +103,20 @@ enum st act_reserve(struct model *m, size_t n_tok, int seq_len, bool gradients, 
     return ST_OK;
 }
 
-/* Each matrix of products as the backend keeps it beside the parameters. */
+/* Each matrix of products as the backend keeps it beside the parameters, or room for the largest.
+ */
 static size_t layout_bytes(const struct model_conf *c, const struct backend *b)
 {
     size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff, width = (size_t)(c->n_head * c->d_head),
            qkv = width + 2 * (size_t)(c->n_kv_head * c->d_head);
-    size_t layer = b->ops->weight_bytes(b, qkv, d) + b->ops->weight_bytes(b, d, width) +
-                   b->ops->weight_bytes(b, 2 * ff, d) + b->ops->weight_bytes(b, d, ff);
-    return (size_t)c->n_layer * layer + b->ops->weight_bytes(b, (size_t)c->vocab_size, d);
+    size_t head = b->ops->weight_bytes(b, (size_t)c->vocab_size, d), all = head, largest = head;
+    size_t layer[] = { b->ops->weight_bytes(b, qkv, d), b->ops->weight_bytes(b, d, width),
+                       b->ops->weight_bytes(b, 2 * ff, d), b->ops->weight_bytes(b, d, ff) };
+    for (size_t i = 0; i < N_OF(layer); i++) {
+        all += (size_t)c->n_layer * layer[i];
+        largest = layer[i] > largest ? layer[i] : largest;
+    }
+    return all <= b->ops->layouts_kept(b) ? all : largest;
 }
 
 void model_memory(const struct model_conf *c, const struct backend *b, int batch, int seq_len,

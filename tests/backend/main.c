@@ -64,7 +64,7 @@ struct shape {
     int n_seq, seq_len, n_head, n_kv_head, d_head, d_model, d_ff, vocab;
 };
 
-enum { MAX_OUT = 64 };
+enum { MAX_OUT = 128 };
 struct outputs {
     struct {
         const char *name;
@@ -311,11 +311,30 @@ static void run_muon(struct backend *b, const struct shape *s, struct outputs *o
     }
 }
 
+/* Beside a weight that is too large for any layouts to be kept: the same bytes. */
+static void run_products_unkept(struct backend *b, const struct shape *s, struct outputs *o)
+{
+    size_t n = 1;
+    while (b->ops->weight_bytes(b, n, n) > 0 &&
+           b->ops->weight_bytes(b, n, n) <= b->ops->layouts_kept(b))
+        n *= 2;
+    struct weight *large = b->ops->weight_new(b, tensor_2d(DTYPE_F32, n, n)); /* only its size */
+    int first = o->n;
+    run_products(b, s, o);
+    b->ops->weight_free(b, large);
+    int n_kept = o->n - first;
+    for (int i = first; i < o->n; i++)
+        CHECK(memcmp(o->row[i].value, o->row[i - n_kept].value,
+                     o->row[i].n * sizeof *o->row[i].value) == 0,
+              "%s: other bytes without kept layouts", o->row[i].name);
+}
+
 static void run_all(struct backend *b, const struct shape *s, struct outputs *o)
 {
     o->n = 0;
     run_rows(b, s, o);
     run_products(b, s, o);
+    run_products_unkept(b, s, o);
     run_attn(b, s, o);
     run_adamw(b, s, o);
     run_muon(b, s, o);

@@ -53,7 +53,7 @@ struct packed {
     int n_out, n_in;
     float *panels;   /* [ceil(n_out / nr)][n_in][nr], or, for products in bf16, */
     uint32_t *pairs; /* b of kernels_bf16.h */
-    size_t n;        /* elements of the one that is there */
+    size_t n;        /* elements there is room for in the one that is there */
 };
 
 void pack_weight(struct cpu *c, struct packed *w, const float *weight, int n_out, int n_in);

@@ -121,7 +121,7 @@ void bf16_pack_weight(struct cpu *c, struct packed *w, const float *weight, int 
                       bool transposed)
 {
     size_t n = bf16_panel_pairs(c->b, n_out, n_in);
-    if (w->n != n || !w->pairs) {
+    if (w->n < n || !w->pairs) {
         free(w->pairs);
         w->pairs = xaligned(n * sizeof *w->pairs);
         w->n = n;

@@ -20,16 +20,21 @@
 #include "base/mem.h"
 
 enum { ROWS = 32, EMBED_PARTS = 16 };
+/* Layouts of a large model are a third of its memory, and next to nothing of the time of the many
+ * tokens that such a model is given at once. */
+#define LAYOUTS_KEPT ((size_t)256 << 20)
 #define SPAN ((size_t)32768) /* elements of one optimizer item */
 
 struct cpu_backend {
     struct backend base;
     struct cpu *cpu;
+    size_t layout_bytes;    /* of all weights, kept or not */
+    struct packed fwd, bwd; /* of the weight that is being multiplied by, where none are kept */
 };
 
 struct weight {
     struct tensor w;
-    struct packed fwd, bwd;
+    struct packed fwd, bwd; /* empty: made for each product */
 };
 
 static struct cpu *cpu_of(struct backend *b)
@@ -44,40 +49,82 @@ static size_t n_items(size_t n, size_t size)
 
 static void cpu_backend_close(struct backend *b)
 {
-    cpu_close(cpu_of(b));
-    free(b);
-}
-
-static struct weight *weight_new(struct backend *b, struct tensor w)
-{
-    (void)b;
-    struct weight *h = NEW(struct weight);
-    h->w = w;
-    return h;
-}
-
-static void weight_free(struct backend *b, struct weight *w)
-{
-    (void)b;
-    if (!w)
-        return;
-    packed_release(&w->fwd);
-    packed_release(&w->bwd);
-    free(w);
-}
-
-static void weights_ready(struct backend *b, struct weight *w, bool for_gradients)
-{
-    int n_out = (int)w->w.dim[0], n_in = (int)w->w.dim[1];
-    pack_weight(cpu_of(b), &w->fwd, host_f32(w->w), n_out, n_in);
-    if (for_gradients)
-        pack_weight_t(cpu_of(b), &w->bwd, host_f32(w->w), n_in, n_out);
+    struct cpu_backend *c = (struct cpu_backend *)b;
+    packed_release(&c->fwd);
+    packed_release(&c->bwd);
+    cpu_close(c->cpu);
+    free(c);
 }
 
 static size_t weight_bytes(const struct backend *b, size_t n_out, size_t n_in)
 {
     const struct cpu *c = ((const struct cpu_backend *)b)->cpu;
     return packed_bytes(c, (int)n_out, (int)n_in) + packed_bytes(c, (int)n_in, (int)n_out);
+}
+
+static size_t layouts_kept(const struct backend *b)
+{
+    (void)b;
+    return LAYOUTS_KEPT;
+}
+
+static struct weight *weight_new(struct backend *b, struct tensor w)
+{
+    struct weight *h = NEW(struct weight);
+    h->w = w;
+    ((struct cpu_backend *)b)->layout_bytes += weight_bytes(b, w.dim[0], w.dim[1]);
+    return h;
+}
+
+static void weight_free(struct backend *b, struct weight *w)
+{
+    if (!w)
+        return;
+    ((struct cpu_backend *)b)->layout_bytes -= weight_bytes(b, w->w.dim[0], w->w.dim[1]);
+    packed_release(&w->fwd);
+    packed_release(&w->bwd);
+    free(w);
+}
+
+static void lay_out(struct backend *b, struct packed *fwd, const struct weight *w)
+{
+    pack_weight(cpu_of(b), fwd, host_f32(w->w), (int)w->w.dim[0], (int)w->w.dim[1]);
+}
+
+static void lay_out_t(struct backend *b, struct packed *bwd, const struct weight *w)
+{
+    pack_weight_t(cpu_of(b), bwd, host_f32(w->w), (int)w->w.dim[1], (int)w->w.dim[0]);
+}
+
+static void weights_ready(struct backend *b, struct weight *w, bool for_gradients)
+{
+    if (((struct cpu_backend *)b)->layout_bytes > LAYOUTS_KEPT) {
+        packed_release(&w->fwd);
+        packed_release(&w->bwd);
+        return;
+    }
+    lay_out(b, &w->fwd, w);
+    if (for_gradients)
+        lay_out_t(b, &w->bwd, w);
+}
+
+/* The layout for x w' or for dy w, valid until the next one of its sort is asked for. */
+static const struct packed *layout(struct backend *b, const struct weight *w)
+{
+    struct packed *own = &((struct cpu_backend *)b)->fwd;
+    if (w->fwd.n)
+        return &w->fwd;
+    lay_out(b, own, w);
+    return own;
+}
+
+static const struct packed *layout_t(struct backend *b, const struct weight *w)
+{
+    struct packed *own = &((struct cpu_backend *)b)->bwd;
+    if (w->bwd.n)
+        return &w->bwd;
+    lay_out_t(b, own, w);
+    return own;
 }
 
 /* One description for all row-wise operations; each uses what it needs. */
@@ -174,7 +221,7 @@ static void linear(struct backend *b, struct tensor out, struct tensor x, const 
 {
     size_t n_out = w->w.dim[0];
     assert(x.dim[1] == w->w.dim[1] && out.dim[1] == n_out);
-    product(cpu_of(b), host_f32(out), n_out, host_f32(x), x.dim[1], (int)x.dim[0], &w->fwd,
+    product(cpu_of(b), host_f32(out), n_out, host_f32(x), x.dim[1], (int)x.dim[0], layout(b, w),
             host_f32(from), n_out);
 }
 
@@ -182,9 +229,9 @@ static void linear_dgrad(struct backend *b, struct tensor dx, struct tensor dy,
                          const struct weight *w)
 {
     size_t n_in = w->w.dim[1];
-    assert(w->bwd.n > 0 && dy.dim[1] == w->w.dim[0] && dx.dim[1] == n_in);
-    product(cpu_of(b), host_f32(dx), n_in, host_f32(dy), dy.dim[1], (int)dy.dim[0], &w->bwd, NULL,
-            0);
+    assert(dy.dim[1] == w->w.dim[0] && dx.dim[1] == n_in);
+    product(cpu_of(b), host_f32(dx), n_in, host_f32(dy), dy.dim[1], (int)dy.dim[0], layout_t(b, w),
+            NULL, 0);
 }
 
 static void linear_wgrad(struct backend *b, struct tensor dw, struct tensor dy, struct tensor x)
@@ -304,17 +351,16 @@ static void attn_backward(struct backend *b, struct tensor dqkv, struct tensor d
 static void loss_only(struct backend *b, struct tensor losses, struct tensor h,
                       const struct weight *w, struct tensor target)
 {
-    head_loss(cpu_of(b), host_f32(losses), NULL, NULL, host_f32(h), (int)h.dim[0], &w->fwd, NULL,
-              host_u32(target), 0, 0);
+    head_loss(cpu_of(b), host_f32(losses), NULL, NULL, host_f32(h), (int)h.dim[0], layout(b, w),
+              NULL, host_u32(target), 0, 0);
 }
 
 static void loss_bwd(struct backend *b, struct tensor losses, struct tensor dh, struct tensor dw,
                      struct tensor h, const struct weight *w, struct tensor target, float scale,
                      float z_loss)
 {
-    assert(w->bwd.n > 0);
     head_loss(cpu_of(b), host_f32(losses), host_f32(dh), host_f32(dw), host_f32(h), (int)h.dim[0],
-              &w->fwd, &w->bwd, host_u32(target), scale, z_loss);
+              layout(b, w), layout_t(b, w), host_u32(target), scale, z_loss);
 }
 
 struct span_job {
@@ -424,6 +470,7 @@ static const struct backend_ops ops = {
     .weight_free = weight_free,
     .weights_ready = weights_ready,
     .weight_bytes = weight_bytes,
+    .layouts_kept = layouts_kept,
     .embed = host_embed,
     .embed_bwd = embed_bwd,
     .rmsnorm = rmsnorm,

@@ -57,6 +57,12 @@ static size_t weight_bytes(const struct backend *b, size_t n_out, size_t n_in)
     return 0;
 }
 
+static size_t layouts_kept(const struct backend *b)
+{
+    (void)b;
+    return 0;
+}
+
 /* The value as an operand of a product. */
 static double operand(const struct backend *b, float x)
 {
@@ -538,6 +544,7 @@ static const struct backend_ops ops = {
     .weight_free = weight_free,
     .weights_ready = weights_ready,
     .weight_bytes = weight_bytes,
+    .layouts_kept = layouts_kept,
     .embed = host_embed,
     .embed_bwd = embed_bwd,
     .rmsnorm = rmsnorm,
