@@ -292,6 +292,7 @@ struct cells {
 static void read_row(struct cells *c, const char *s, size_t n)
 {
     c->n = 0;
+    c->closed = false;
     text_trim(&s, &n);
     if (!n || *s != '|')
         return;
