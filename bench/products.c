@@ -81,7 +81,7 @@ static dnnl_memory_t memory_of(struct theirs *t, int rows, int cols, bool transp
 {
     dnnl_memory_desc_t d;
     dnnl_dims_t dims = { rows, cols };
-    dnnl_memory_t m;
+    dnnl_memory_t m = NULL;
     need(dnnl_memory_desc_init_by_tag(&d, 2, dims, dnnl_f32, transposed ? dnnl_ba : dnnl_ab) ==
                  dnnl_success &&
              dnnl_memory_create(&m, &d, t->engine, p) == dnnl_success,
@@ -93,7 +93,7 @@ static void theirs_product(struct theirs *t, int i)
 {
     const dnnl_memory_desc_t *a, *b, *c;
     dnnl_matmul_desc_t d;
-    dnnl_primitive_desc_t p;
+    dnnl_primitive_desc_t p = NULL;
     dnnl_memory_get_memory_desc(t->a[i], &a);
     dnnl_memory_get_memory_desc(t->b[i], &b);
     dnnl_memory_get_memory_desc(t->c[i], &c);
