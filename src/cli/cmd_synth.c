@@ -5,117 +5,77 @@
 
 #include "cli/commands.h"
 #include "cli/inputs.h"
+#include "cli/synth_opts.h"
 #include "synth/probe.h"
 #include "synth/synth.h"
 
-#define AT(member) offsetof(struct synth_opts, member)
-
-struct synth_opts {
-    const char *recipe, *generator, *model, *out, *tokenizer, *like, *precision, *kv;
-    struct textlist decontaminate;
-    uint64_t max_docs, max_tokens, in_flight, docs;
-    double max_cost, max_time, price_in, price_out, idle;
-};
-
 #define SYNTH_FIELDS                                                                               \
-    { .name = "recipe",                                                                            \
-      .kind = FIELD_TEXT,                                                                          \
-      .unit = "NAME|FILE.yaml",                                                                    \
-      .help = "what to make of a page; 'synth recipes' lists them",                                \
-      .offset = AT(recipe),                                                                        \
-      .required = true },                                                                          \
-        { .name = "generator",                                                                     \
-          .kind = FIELD_TEXT,                                                                      \
-          .unit = "FILE.gguf|DIR|URL",                                                             \
-          .help = "who writes: a model file, a model folder or an OpenAI-style server",            \
-          .offset = AT(generator) },                                                               \
-        { .name = "model",                                                                         \
-          .kind = FIELD_TEXT,                                                                      \
-          .unit = "NAME",                                                                          \
-          .help = "a server's model; its first by default",                                        \
-          .offset = AT(model) },                                                                   \
+    SYNTH_WHO_FIELDS,                                                                              \
         { .name = "out",                                                                           \
           .kind = FIELD_TEXT,                                                                      \
           .unit = "DIR",                                                                           \
           .help = "folder of documents, ledger and verdicts",                                      \
-          .offset = AT(out),                                                                       \
+          .offset = SYNTH_AT(out),                                                                 \
           .required = true },                                                                      \
         { .name = "max_docs",                                                                      \
           .kind = FIELD_WHOLE,                                                                     \
           .unit = "N",                                                                             \
           .help = "pages to use, drawn at random; a smaller draw is part of a larger one",         \
-          .offset = AT(max_docs),                                                                  \
+          .offset = SYNTH_AT(max_docs),                                                            \
           .min = 1,                                                                                \
           .max = 1e12 },                                                                           \
         { .name = "max_tokens",                                                                    \
           .kind = FIELD_WHOLE,                                                                     \
           .unit = "N",                                                                             \
           .help = "stop asking at so many generated tokens",                                       \
-          .offset = AT(max_tokens),                                                                \
+          .offset = SYNTH_AT(max_tokens),                                                          \
           .min = 1,                                                                                \
           .max = 1e15 },                                                                           \
         { .name = "max_cost",                                                                      \
           .kind = FIELD_REAL,                                                                      \
           .unit = "X",                                                                             \
           .help = "stop asking at this price",                                                     \
-          .offset = AT(max_cost),                                                                  \
+          .offset = SYNTH_AT(max_cost),                                                            \
           .max = 1e9 },                                                                            \
         { .name = "max_time",                                                                      \
           .kind = FIELD_TIME,                                                                      \
           .unit = "T",                                                                             \
           .help = "stop asking after this time, all runs together",                                \
-          .offset = AT(max_time),                                                                  \
+          .offset = SYNTH_AT(max_time),                                                            \
           .max = 1e9 },                                                                            \
         { .name = "price_in",                                                                      \
           .kind = FIELD_REAL,                                                                      \
           .unit = "X",                                                                             \
           .help = "price of a million prompt tokens",                                              \
-          .offset = AT(price_in),                                                                  \
+          .offset = SYNTH_AT(price_in),                                                            \
           .max = 1e6 },                                                                            \
         { .name = "price_out",                                                                     \
           .kind = FIELD_REAL,                                                                      \
           .unit = "X",                                                                             \
           .help = "price of a million generated tokens",                                           \
-          .offset = AT(price_out),                                                                 \
+          .offset = SYNTH_AT(price_out),                                                           \
           .max = 1e6 },                                                                            \
         { .name = "in_flight",                                                                     \
           .kind = FIELD_WHOLE,                                                                     \
           .unit = "N",                                                                             \
           .help = "requests at once; by default what suits the generator",                         \
-          .offset = AT(in_flight),                                                                 \
+          .offset = SYNTH_AT(in_flight),                                                           \
           .min = 1,                                                                                \
           .max = 4096 },                                                                           \
-        { .name = "precision",                                                                     \
-          .kind = FIELD_CHOICE,                                                                    \
-          .choices = GEN_PRECISIONS,                                                               \
-          .help = "of a local model's products; auto: int8 for quantised files, else fp32",        \
-          .offset = AT(precision) },                                                               \
-        { .name = "kv",                                                                            \
-          .kind = FIELD_CHOICE,                                                                    \
-          .choices = GEN_KVS,                                                                      \
-          .help = "a local model's context is kept as halves, or as bytes in 53 % of the memory",  \
-          .offset = AT(kv) },                                                                      \
-        { .name = "idle",                                                                          \
-          .kind = FIELD_TIME,                                                                      \
-          .unit = "T",                                                                             \
-          .help = "a server silent for so long has failed",                                        \
-          .offset = AT(idle),                                                                      \
-          .min = 1,                                                                                \
-          .max = 86400 },                                                                          \
         { .name = "tokenizer",                                                                     \
           .kind = FIELD_TEXT,                                                                      \
           .unit = "FILE",                                                                          \
           .help = "training tokenizer: kept tokens are counted with it",                           \
-          .offset = AT(tokenizer) },                                                               \
+          .offset = SYNTH_AT(tokenizer) },                                                         \
         { .name = "decontaminate",                                                                 \
           .kind = FIELD_LIST,                                                                      \
           .unit = "PATH",                                                                          \
           .help = "evaluation documents: what shares 13 words in a row with them is dropped",      \
-          .offset = AT(decontaminate) },                                                           \
+          .offset = SYNTH_AT(decontaminate) },                                                     \
     {                                                                                              \
         .name = "like", .kind = FIELD_TEXT, .unit = "DIR",                                         \
         .help = "only the pieces whose answers this synth folder kept: for controls",              \
-        .offset = AT(like)                                                                         \
+        .offset = SYNTH_AT(like)                                                                   \
     }
 
 static const struct field synth_field[] = { SYNTH_FIELDS };
@@ -124,13 +84,23 @@ static const struct field pilot_field[] = { SYNTH_FIELDS,
                                               .kind = FIELD_WHOLE,
                                               .unit = "N",
                                               .help = "pages to try",
-                                              .offset = AT(docs),
+                                              .offset = SYNTH_AT(docs),
                                               .min = 4,
                                               .max = 1e6 } };
 
-static const struct synth_opts defaults = {
-    .docs = 32, .idle = 600, .precision = "auto", .kv = "f16"
-};
+static const struct synth_opts defaults = { SYNTH_WHO_DEFAULTS, .docs = 32 };
+
+struct generator_conf synth_generator(const struct synth_opts *o, const struct cli *cli)
+{
+    return (struct generator_conf){ .model = o->model,
+                                    .key = generator_key(),
+                                    .n_threads = (int)cli->threads,
+                                    .n_in_flight = (int)o->in_flight,
+                                    .precision = gen_precision_by_name(o->precision),
+                                    .kv = gen_kv_by_name(o->kv),
+                                    .idle_s = o->idle,
+                                    .seed = cli->seed };
+}
 
 static enum st run_either(const struct synth_opts *o, struct cli *cli, int argc, char **argv,
                           bool pilot, struct err *err)
@@ -147,14 +117,7 @@ static enum st run_either(const struct synth_opts *o, struct cli *cli, int argc,
     if (st == ST_OK) {
         const struct synth_conf conf = { .recipe = recipe,
                                          .generator = o->generator,
-                                         .gen = { .model = o->model,
-                                                  .key = generator_key(),
-                                                  .n_threads = (int)cli->threads,
-                                                  .n_in_flight = (int)o->in_flight,
-                                                  .precision = gen_precision_by_name(o->precision),
-                                                  .kv = gen_kv_by_name(o->kv),
-                                                  .idle_s = o->idle,
-                                                  .seed = cli->seed },
+                                         .gen = synth_generator(o, cli),
                                          .out = o->out,
                                          .tokenizer = o->tokenizer,
                                          .like = o->like,
@@ -273,18 +236,18 @@ static const struct field probe_field[] = {
       .kind = FIELD_TEXT,
       .unit = "URL",
       .help = "the server",
-      .offset = AT(generator),
+      .offset = SYNTH_AT(generator),
       .required = true },
     { .name = "model",
       .kind = FIELD_TEXT,
       .unit = "NAME",
       .help = "its model; the first by default",
-      .offset = AT(model) },
+      .offset = SYNTH_AT(model) },
     { .name = "in_flight",
       .kind = FIELD_WHOLE,
       .unit = "N",
       .help = "try at most so many requests at once",
-      .offset = AT(in_flight),
+      .offset = SYNTH_AT(in_flight),
       .min = 1,
       .max = 1024 },
 };

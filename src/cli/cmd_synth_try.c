@@ -8,69 +8,27 @@
 #include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/inputs.h"
+#include "cli/synth_opts.h"
 #include "synth/synth.h"
 
-#define AT(member) offsetof(struct try_opts, member)
-
-struct try_opts {
-    const char *recipe, *doc, *generator, *model, *precision, *kv;
-    uint64_t docs;
-    double idle;
-};
-
 static const struct field try_field[] = {
-    { .name = "recipe",
-      .kind = FIELD_TEXT,
-      .unit = "NAME|FILE.yaml",
-      .help = "what to make of a page; 'synth recipes' lists them",
-      .offset = AT(recipe),
-      .required = true },
+    SYNTH_WHO_FIELDS,
     { .name = "doc",
       .kind = FIELD_TEXT,
       .unit = "ID|FILE",
       .help = "the document with this id; without INPUT, a file with one",
-      .offset = AT(doc) },
+      .offset = SYNTH_AT(doc) },
     { .name = "docs",
       .kind = FIELD_WHOLE,
       .unit = "N",
       .help = "pages to try, those that a run would begin with",
-      .offset = AT(docs),
+      .offset = SYNTH_AT(docs),
       .min = 1,
       .max = 1e6 },
-    { .name = "generator",
-      .kind = FIELD_TEXT,
-      .unit = "FILE.gguf|DIR|URL",
-      .help = "who writes; without it the prompts are shown",
-      .offset = AT(generator) },
-    { .name = "model",
-      .kind = FIELD_TEXT,
-      .unit = "NAME",
-      .help = "a server's model; its first by default",
-      .offset = AT(model) },
-    { .name = "precision",
-      .kind = FIELD_CHOICE,
-      .choices = GEN_PRECISIONS,
-      .help = "of a local model's products; auto: int8 for quantised files, else fp32",
-      .offset = AT(precision) },
-    { .name = "kv",
-      .kind = FIELD_CHOICE,
-      .choices = GEN_KVS,
-      .help = "a local model's context is kept as halves, or as bytes in 53 % of the memory",
-      .offset = AT(kv) },
-    { .name = "idle",
-      .kind = FIELD_TIME,
-      .unit = "T",
-      .help = "a server silent for so long has failed",
-      .offset = AT(idle),
-      .min = 1,
-      .max = 86400 },
 };
 
-static const struct try_opts defaults = {
-    .docs = 1, .precision = "auto", .kv = "f16", .idle = 600
-};
+static const struct synth_opts defaults = { SYNTH_WHO_DEFAULTS, .docs = 1 };
 
-/* Pages come from outside: what would move a terminal's cursor is shown as '?'. */
 static void print_text(const char *title, const char *text)
 {
     if (!text)
@@ -136,7 +94,7 @@ static void show(void *arg, struct js *row)
 }
 
 /* --doc FILE without INPUT: the file is the input. */
-static enum st find_inputs(struct strlist *input, struct try_opts *o, struct cli *cli, int argc,
+static enum st find_inputs(struct strlist *input, struct synth_opts *o, struct cli *cli, int argc,
                            char **argv, struct err *err)
 {
     if (argc || !o->doc)
@@ -150,7 +108,7 @@ static enum st find_inputs(struct strlist *input, struct try_opts *o, struct cli
 
 static enum st run_try(void *opts, struct cli *cli, int argc, char **argv, struct err *err)
 {
-    struct try_opts *o = opts;
+    struct synth_opts *o = opts;
     struct strlist input = { 0 };
     struct recipe *recipe = NULL;
     enum st st = recipe_open(&recipe, o->recipe, err);
@@ -159,13 +117,7 @@ static enum st run_try(void *opts, struct cli *cli, int argc, char **argv, struc
     if (st == ST_OK) {
         const struct synth_conf conf = { .recipe = recipe,
                                          .generator = o->generator,
-                                         .gen = { .model = o->model,
-                                                  .key = generator_key(),
-                                                  .n_threads = (int)cli->threads,
-                                                  .precision = gen_precision_by_name(o->precision),
-                                                  .kv = gen_kv_by_name(o->kv),
-                                                  .idle_s = o->idle,
-                                                  .seed = cli->seed },
+                                         .gen = synth_generator(o, cli),
                                          .input = input.s,
                                          .n_input = input.n,
                                          .seed = cli->seed,
@@ -188,13 +140,15 @@ const struct command cmd_synth_try = {
     .usage = "synth try --recipe NAME|FILE.yaml [--generator FILE.gguf|DIR|URL] [--docs N] "
              "[--doc ID] INPUT...",
     .detail =
-        "For writing a recipe: change the file, look again. Nothing is written to disk; a run with "
+        "For writing a recipe: change the file, look again. Without --generator the prompts are "
+        "shown. "
+        "Nothing is written to disk; a run with "
         "the same\nseed asks the same and, of our own engine, gets the same answers. What compares "
         "answers with each\nother or with evaluation text (duplicate, contaminated) is not judged "
         "here.",
     .field = try_field,
     .n_field = N_OF(try_field),
-    .opts_size = sizeof(struct try_opts),
+    .opts_size = sizeof(struct synth_opts),
     .defaults = &defaults,
     .run = run_try,
 };

@@ -157,8 +157,7 @@ static uint32_t count_lines(const char *s, size_t n, const char *start)
 {
     uint32_t count = 0;
     for (const char *p = s, *end = s + n; p < end;) {
-        const char *eol = memchr(p, '\n', (size_t)(end - p));
-        eol = eol ? eol : end;
+        const char *eol = text_line_end(p, end);
         count += line_start_len(p, (size_t)(eol - p), start) > 0;
         p = eol < end ? eol + 1 : end;
     }
@@ -171,8 +170,7 @@ static bool skip_to(const char **s, size_t *n, const char *mark)
 {
     const char *found = NULL, *end = *s + *n;
     for (const char *p = *s; p < end;) {
-        const char *eol = memchr(p, '\n', (size_t)(end - p));
-        eol = eol ? eol : end;
+        const char *eol = text_line_end(p, end);
         size_t len = line_start_len(p, (size_t)(eol - p), mark);
         found = len ? p + len : found;
         p = eol < end ? eol + 1 : end;

@@ -71,12 +71,6 @@ static bool is_meta(const struct answer *a, const struct recipe *r, const struct
     return r->parse.drop_meta_sentences && sentence_is_meta(part->s, part->n, a->source);
 }
 
-static const char *line_end(const char *p, const char *end)
-{
-    const char *q = memchr(p, '\n', (size_t)(end - p));
-    return q ? q : end;
-}
-
 /* ---- qa ---- */
 
 struct pair {
@@ -154,7 +148,7 @@ void form_pairs(struct answer *a, const struct recipe *r, const char *s, size_t 
     struct seen seen = { .n = 0 };
     int in = -1;
     for (const char *p = s, *end = s + n; p < end;) {
-        const char *eol = line_end(p, end), *body = p;
+        const char *eol = text_line_end(p, end), *body = p;
         int tag = pair_tag(r, &body, eol);
         if (tag == 0) /* also ends the pair before */
             pair_end(a, r, &pair, false, &seen, scratch);
@@ -261,7 +255,7 @@ void form_lines(struct answer *a, const struct recipe *r, const char *s, size_t 
     struct seen seen = { .n = 0 };
     bool in = false;
     for (const char *p = s, *end = s + n; p < end;) {
-        const char *eol = line_end(p, end), *body = p;
+        const char *eol = text_line_end(p, end), *body = p;
         size_t len = (size_t)(eol - p);
         size_t start = line_start_len(p, len, r->parse.line_start);
         text_trim(&body, &len);
@@ -335,7 +329,7 @@ void form_table(struct answer *a, const struct recipe *r, const char *s, size_t 
     struct cells row;
     size_t n_cell = 0; /* of the head; 0: none yet */
     for (const char *p = s, *end = s + n; p < end;) {
-        const char *eol = line_end(p, end);
+        const char *eol = text_line_end(p, end);
         read_row(&row, p, (size_t)(eol - p));
         bool cut_off = a->hit_limit && eol == end && !row.closed;
         uint64_t h = hash_of(p, (size_t)(eol - p), scratch);

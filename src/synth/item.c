@@ -130,6 +130,17 @@ void item_make(struct item *it, const struct recipe *r, const struct page *page,
         ask(it, r, p, recipe_asks_all(r) ? (int)(i / page->n_piece) : -1, model, seed, a);
 }
 
+struct answer item_answer(const struct item *it, enum finish finish, const char *raw, size_t n_raw)
+{
+    return (struct answer){ .raw = raw,
+                            .n_raw = n_raw,
+                            .hit_limit = finish == FINISH_LENGTH,
+                            .no_room = finish == FINISH_NO_ROOM,
+                            .filtered = finish == FINISH_FILTERED,
+                            .source = it->source,
+                            .frame = it->frame };
+}
+
 static bool is_space(char c)
 {
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';

@@ -8,8 +8,9 @@
 #define MIXLAW_SYNTH_ITEM_H
 
 #include "model/generate.h"
+#include "synth/ledger.h"
 #include "synth/pages.h"
-#include "synth/recipe.h"
+#include "synth/verdict.h"
 
 struct item {
     const struct doc *doc; /* of the page */
@@ -33,6 +34,9 @@ size_t item_piece(const struct page *page, size_t i);
 /* model: digest of the generator's model. Everything is in the arena. */
 void item_make(struct item *it, const struct recipe *r, const struct page *page, size_t i,
                const struct keywords *k, struct digest model, uint64_t seed, struct arena *a);
+
+/* What came back for an item, to be read and judged (verdict.h). Texts are borrowed. */
+struct answer item_answer(const struct item *it, enum finish finish, const char *raw, size_t n_raw);
 
 /* The document of a recipe that asks nothing: the piece, or its words in random order. */
 const char *item_transform(const struct item *it, const struct recipe *r, uint64_t seed,

@@ -258,15 +258,29 @@ static enum st check_slots(const struct recipe *r, const char *file, const struc
 }
 
 /* Settings of one form of answer say nothing in another: a recipe that has them is mistaken. */
+static const struct {
+    const char *section, *name, *forms;
+} form_setting[] = {
+    { "parse", "tags", "qa" },
+    { "parse", "max_pairs", "qa" },
+    { "parse", "line_start", "lines text" }, /* of text: counted, for limits.min_lines */
+    { "parse", "max_lines", "lines table" },
+    { "limits", "min_pairs", "qa" },
+    { "limits", "min_lines", "lines table text" },
+};
+
 static enum st check_form(const struct recipe *r, const char *file, const struct yml *root,
                           struct err *err)
 {
-    const struct yml *parse = yml_get(root, "parse"), *limits = yml_get(root, "limits");
-    const char *form = r->parse.form;
-    bool lines = strcmp(form, "lines") == 0, table = strcmp(form, "table") == 0;
     const struct textlist *tags = &r->parse.tags;
-    if (strcmp(form, "qa") != 0 && yml_get(parse, "tags"))
-        return conf_fail(err, file, yml_get(parse, "tags"), "tags belong to form qa");
+    const struct yml *parse = yml_get(root, "parse");
+    for (size_t i = 0; i < N_OF(form_setting); i++) {
+        const char *name = form_setting[i].name, *forms = form_setting[i].forms;
+        const struct yml *set = yml_get(yml_get(root, form_setting[i].section), name);
+        if (set && !strstr(forms, r->parse.form))
+            return conf_fail(err, file, set, "%s belongs to form %s, this is %s", name, forms,
+                             r->parse.form);
+    }
     if (tags->n &&
         (tags->n != 2 || !*tags->s[0] || !*tags->s[1] || strcasecmp(tags->s[0], tags->s[1]) == 0))
         return conf_fail(err, file, yml_get(parse, "tags"),
@@ -274,12 +288,6 @@ static enum st check_form(const struct recipe *r, const char *file, const struct
     if (strspn(r->parse.line_start, " #") == strlen(r->parse.line_start))
         return conf_fail(err, file, yml_get(parse, "line_start"),
                          "line_start: want what a line begins with, such as \"- \" or \"Step #:\"");
-    if (!lines && !table && yml_get(parse, "max_lines"))
-        return conf_fail(err, file, yml_get(parse, "max_lines"),
-                         "max_lines belongs to forms lines and table");
-    if (strcmp(form, "qa") == 0 && yml_get(limits, "min_lines"))
-        return conf_fail(err, file, yml_get(limits, "min_lines"),
-                         "min_lines: form qa counts pairs, want min_pairs");
     return ST_OK;
 }
 

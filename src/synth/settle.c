@@ -263,15 +263,9 @@ static void judge(struct settle *s, const struct item *it, const struct ledger_r
                   struct answer *a)
 {
     struct job *j = s->job;
-    a->raw = row->raw;
-    a->n_raw = row->n_raw;
-    a->hit_limit = row->finish == FINISH_LENGTH;
-    a->source = it->source;
-    a->frame = it->frame;
+    *a = item_answer(it, row->finish, row->raw, row->n_raw);
     answer_read(a, j->recipe, &j->arena);
     answer_judge(a, j->recipe, j->domains, &j->arena);
-    if (row->finish == FINISH_NO_ROOM || row->finish == FINISH_FILTERED)
-        a->verdict = row->finish == FINISH_NO_ROOM ? V_NO_ROOM : V_FILTERED;
     if (a->verdict == V_KEPT)
         a->verdict = repeats(s, it, a->text.s, a->text.n);
     if (a->verdict == V_DUPLICATE || a->verdict == V_NEAR_DUPLICATE)
@@ -293,9 +287,9 @@ static enum st settle_answer(struct settle *s, const struct item *it, struct err
         j->n_pending++;
         return ST_OK;
     }
-    str_adds(&a.text, "");
     s->of = NULL;
     if (st == ST_END) {
+        str_adds(&a.text, "");
         a.verdict = V_FAILED;
     } else {
         judge(s, it, &row, &a);

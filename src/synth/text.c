@@ -208,6 +208,12 @@ void text_trim(const char **s, size_t *n)
         (*n)--;
 }
 
+const char *text_line_end(const char *p, const char *end)
+{
+    const char *eol = memchr(p, '\n', (size_t)(end - p));
+    return eol ? eol : end;
+}
+
 const char *text_find(const char *text, size_t n, const char *phrase)
 {
     size_t len = strlen(phrase);

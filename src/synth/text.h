@@ -59,6 +59,7 @@ bool hashset_has(const struct hashset *s, uint64_t h);
 
 /* Trims white space: moves *s and *n_bytes. */
 void text_trim(const char **s, size_t *n_bytes);
+const char *text_line_end(const char *p, const char *end); /* the newline at or behind p, or end */
 
 /* Case-blind search for an ASCII phrase at word borders; NULL when it is not there. */
 const char *text_find(const char *text, size_t n_bytes, const char *phrase);

@@ -8,8 +8,7 @@
 #include "synth/synth.h"
 #include "synth/verdict.h"
 
-struct
-try {
+struct trial {
     const struct synth_conf *conf;
     struct pages *pages;
     struct generator *generator; /* NULL: prompts only */
@@ -77,26 +76,20 @@ static struct js *sampling_json(const struct sampling *s)
 }
 
 /* The answer to the one request that is out, as settle.c would judge it. */
-static enum st judge(struct try *t, const struct item *it, struct js *row, struct err *err)
+static enum st judge(struct trial *t, const struct item *it, struct js *row, struct err *err)
 {
     struct generation g;
     enum st st = generator_next(t->generator, &g, err);
     if (st != ST_OK)
         return st == ST_END ? err_set(err, ST_NET, "the generator gave no answer") : st;
-    struct answer a = { .raw = g.text ? g.text : "",
-                        .n_raw = g.n_bytes,
-                        .hit_limit = g.finish == FINISH_LENGTH,
-                        .source = it->source,
-                        .frame = it->frame };
     if (g.failed) {
         js_put_text(row, "verdict", verdict_name(V_FAILED));
         js_put_text(row, "why", g.why);
         return ST_OK;
     }
+    struct answer a = item_answer(it, g.finish, g.text ? g.text : "", g.n_bytes);
     answer_read(&a, t->conf->recipe, &t->arena);
     answer_judge(&a, t->conf->recipe, NULL, &t->arena);
-    if (g.finish == FINISH_NO_ROOM || g.finish == FINISH_FILTERED)
-        a.verdict = g.finish == FINISH_NO_ROOM ? V_NO_ROOM : V_FILTERED;
     js_put_textn(row, "raw", a.raw, utf8_valid(a.raw, a.n_raw));
     js_put_text(row, "finish", finish_name(g.finish));
     js_put_whole(row, "tokens_prompt", g.n_tok_prompt);
@@ -109,7 +102,7 @@ static enum st judge(struct try *t, const struct item *it, struct js *row, struc
     return ST_OK;
 }
 
-static enum st ask(struct try *t, const struct item *it, struct js *row, struct err *err)
+static enum st ask(struct trial *t, const struct item *it, struct js *row, struct err *err)
 {
     js_put_text(row, "variant", t->conf->recipe->prompt[it->variant].name);
     js_put(row, "prompt", prompt_json(it));
@@ -126,7 +119,7 @@ static enum st ask(struct try *t, const struct item *it, struct js *row, struct 
     return judge(t, it, row, err);
 }
 
-static enum st try_item(struct try *t, const struct page *page, size_t i, struct err *err)
+static enum st try_item(struct trial *t, const struct page *page, size_t i, struct err *err)
 {
     const struct synth_conf *c = t->conf;
     struct item it;
@@ -150,7 +143,7 @@ static enum st try_item(struct try *t, const struct page *page, size_t i, struct
     return st;
 }
 
-static enum st try_pages(struct try *t, struct err *err)
+static enum st try_pages(struct trial *t, struct err *err)
 {
     struct page page;
     enum st st;
@@ -170,7 +163,7 @@ static enum st try_pages(struct try *t, struct err *err)
 enum st synth_try(const struct synth_conf *conf, const char *doc,
                   void (*show)(void *arg, struct js *row), void *arg, struct err *err)
 {
-    struct try t = { .conf = conf, .show = show, .arg = arg };
+    struct trial t = { .conf = conf, .show = show, .arg = arg };
     const struct pages_conf pc = { .path = conf->input,
                                    .n_path = conf->n_input,
                                    .input = &conf->recipe->input,

@@ -240,6 +240,8 @@ void answer_judge(struct answer *a, const struct recipe *r, const struct ngram_i
 
     flag(a, V_EMPTY, n_raw == 0);
     flag(a, V_TRUNCATED, a->hit_limit && (n == 0 || (!r->parse.cut_at_sentence && !a->cut_loop)));
+    flag(a, V_NO_ROOM, a->no_room);
+    flag(a, V_FILTERED, a->filtered);
     flag(a, V_REFUSAL, is_refusal(raw, n_raw));
     flag(a, V_PROMPT_LEAK, leaks_prompt(scratch, t, n, a->frame, a->source));
     flag(a, V_META_TALK, (a->n_meta_dropped && n == 0) || has_meta(scratch, t, n, a->source));

@@ -46,9 +46,9 @@ struct answer {
     /* given */
     const char *raw; /* the generator's text, terminated */
     size_t n_raw;
-    bool hit_limit;     /* finish reason: token limit */
-    const char *source; /* the passage; "" for keywords */
-    const char *frame;  /* our own words of the prompt, without what was filled in */
+    bool hit_limit, no_room, filtered; /* finish reason: token limit; see V_NO_ROOM, V_FILTERED */
+    const char *source;                /* the passage; "" for keywords */
+    const char *frame;                 /* our own words of the prompt, without what was filled in */
     /* found by answer_read */
     struct strbuf text; /* the document */
     bool stripped, cut, cut_loop;

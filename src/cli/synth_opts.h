@@ -1,0 +1,57 @@
+/* cli/synth_opts.h - what the commands of `synth` are asked; for cmd_synth.c and cmd_synth_try.c.
+ */
+#ifndef MIXLAW_CLI_SYNTH_OPTS_H
+#define MIXLAW_CLI_SYNTH_OPTS_H
+
+#include "base/field.h"
+#include "cli/command.h"
+#include "synth/generator.h"
+
+struct synth_opts {
+    const char *recipe, *generator, *model, *out, *tokenizer, *like, *precision, *kv;
+    const char *doc; /* of synth try */
+    struct textlist decontaminate;
+    uint64_t max_docs, max_tokens, in_flight, docs;
+    double max_cost, max_time, price_in, price_out, idle;
+};
+
+#define SYNTH_AT(member) offsetof(struct synth_opts, member)
+
+/* What is made of a page, and who writes it. */
+#define SYNTH_WHO_FIELDS                                                                           \
+    { .name = "recipe",                                                                            \
+      .kind = FIELD_TEXT,                                                                          \
+      .unit = "NAME|FILE.yaml",                                                                    \
+      .help = "what to make of a page; 'synth recipes' lists them",                                \
+      .offset = SYNTH_AT(recipe),                                                                  \
+      .required = true },                                                                          \
+        { .name = "generator",                                                                     \
+          .kind = FIELD_TEXT,                                                                      \
+          .unit = "FILE.gguf|DIR|URL",                                                             \
+          .help = "who writes: a model file, a model folder or an OpenAI-style server",            \
+          .offset = SYNTH_AT(generator) },                                                         \
+        { .name = "model",                                                                         \
+          .kind = FIELD_TEXT,                                                                      \
+          .unit = "NAME",                                                                          \
+          .help = "a server's model; its first by default",                                        \
+          .offset = SYNTH_AT(model) },                                                             \
+        { .name = "precision",                                                                     \
+          .kind = FIELD_CHOICE,                                                                    \
+          .choices = GEN_PRECISIONS,                                                               \
+          .help = "of a local model's products; auto: int8 for quantised files, else fp32",        \
+          .offset = SYNTH_AT(precision) },                                                         \
+        { .name = "kv",                                                                            \
+          .kind = FIELD_CHOICE,                                                                    \
+          .choices = GEN_KVS,                                                                      \
+          .help = "a local model's context is kept as halves, or as bytes in 53 % of the memory",  \
+          .offset = SYNTH_AT(kv) },                                                                \
+    {                                                                                              \
+        .name = "idle", .kind = FIELD_TIME, .unit = "T",                                           \
+        .help = "a server silent for so long has failed", .offset = SYNTH_AT(idle), .min = 1,      \
+        .max = 86400                                                                               \
+    }
+#define SYNTH_WHO_DEFAULTS .precision = "auto", .kv = "f16", .idle = 600
+
+struct generator_conf synth_generator(const struct synth_opts *o, const struct cli *cli);
+
+#endif
