@@ -45,6 +45,14 @@ void test_memory(void)
     size_t matrices = 4 * (size_t)(model_n_param_nonemb(&c) + (uint64_t)(c.vocab_size * c.d_model));
     CHECK(want.layouts >= 2 * matrices * 99 / 100 && want.layouts < 3 * matrices,
           "layouts %zu of %zu", want.layouts, matrices);
+    /* Of a large model only room for those of the largest matrix. */
+    c.d_model = 2048;
+    c.d_ff = 16 * 1024;
+    c.n_layer = 4;
+    size_t largest = 4 * (size_t)(2 * c.d_ff) * (size_t)c.d_model;
+    model_memory(&c, b, SEQS, LEN, true, &want);
+    CHECK(want.layouts >= 2 * largest && want.layouts < 2 * largest * 101 / 100,
+          "layouts %zu of the largest's %zu", want.layouts, largest);
     model_free(m);
     b->ops = usual;
     backend_close(b);

@@ -1,10 +1,11 @@
 /*
  * backend/cpu/gemm.c - see gemm.h.
  *
- * Blocks: 16 tiles of rows by 128 columns are one item of work, less where there would be too few
- * of them to share out. Within it a panel of b (kc x nr) stays in the first-level cache while the
- * item's rows of a pass by from the second. Packing costs a few per cent of a product at width 128
- * and pays for contiguous reads: strides here are powers of two, which share cache sets.
+ * Blocks: 16 tiles of rows by 128 columns are one item of work, fewer rows where there would be too
+ * few items to share out, more where k is long. Within it a panel of b (kc x nr) stays in the
+ * first-level cache while the item's rows of a pass by from the second. Packing costs a few per
+ * cent of a product at width 128 and pays for contiguous reads: strides here are powers of two,
+ * which share cache sets.
  */
 #include "backend/cpu/gemm.h"
 
@@ -16,7 +17,7 @@
 #include "base/attr.h"
 #include "base/mem.h"
 
-enum { TILES = 16, COLUMNS = 128, KC_MAX = 264 };
+enum { TILES = 16, DEEP_ROWS = 192, COLUMNS = 128, KC_MAX = 264 };
 enum { ENOUGH_ITEMS = 16, MIN_TILES = 2 };
 
 static float *scratch_grow(struct cpu_scratch *s, size_t n)
@@ -54,12 +55,15 @@ static int item_tiles(int most, int n_row, int mr, int n_other)
     return tiles;
 }
 
-/* Rows of an item. Where k is in several parts, each panel pays for itself by twice the rows, as
- * long as many items are left. */
+/* Rows of an item. Where k is in several parts, more rows pay for each panel, as long as many items
+ * are left and the rows of a part stay in the second-level cache: DEEP_ROWS where 16 tiles are
+ * fewer, as with AVX2's tiles of 6. */
 static int item_rows(int n_row, int n_k, int mr, int n_other)
 {
-    bool deep = n_k > KC_MAX && n_blocks(n_row, 2 * TILES * mr) * n_other >= 4 * ENOUGH_ITEMS;
-    return (deep ? 2 * TILES : item_tiles(TILES, n_row, mr, n_other)) * mr;
+    int deep = DEEP_ROWS / mr;
+    if (deep > TILES && n_k > KC_MAX && n_blocks(n_row, deep * mr) * n_other >= 4 * ENOUGH_ITEMS)
+        return deep * mr;
+    return item_tiles(TILES, n_row, mr, n_other) * mr;
 }
 
 /* k is cut into equal parts of at most KC_MAX, odd multiples of 8: what is packed part by part then

@@ -25,16 +25,18 @@ enum { ROWS = 32, EMBED_PARTS = 16 };
 #define LAYOUTS_KEPT ((size_t)256 << 20)
 #define SPAN ((size_t)32768) /* elements of one optimizer item */
 
+enum way { FORWARD, BACKWARD, N_WAYS }; /* x w' and dy w */
+
 struct cpu_backend {
     struct backend base;
     struct cpu *cpu;
-    size_t layout_bytes;    /* of all weights, kept or not */
-    struct packed fwd, bwd; /* of the weight that is being multiplied by, where none are kept */
+    size_t layout_bytes;          /* of all weights, kept or not */
+    struct packed layout[N_WAYS]; /* where none are kept: of the weight in use */
 };
 
 struct weight {
     struct tensor w;
-    struct packed fwd, bwd; /* empty: made for each product */
+    struct packed layout[N_WAYS]; /* empty: made for each product */
 };
 
 static struct cpu *cpu_of(struct backend *b)
@@ -47,11 +49,16 @@ static size_t n_items(size_t n, size_t size)
     return (n + size - 1) / size;
 }
 
+static void layouts_release(struct packed layout[N_WAYS])
+{
+    for (enum way way = 0; way < N_WAYS; way++)
+        packed_release(&layout[way]);
+}
+
 static void cpu_backend_close(struct backend *b)
 {
     struct cpu_backend *c = (struct cpu_backend *)b;
-    packed_release(&c->fwd);
-    packed_release(&c->bwd);
+    layouts_release(c->layout);
     cpu_close(c->cpu);
     free(c);
 }
@@ -81,49 +88,37 @@ static void weight_free(struct backend *b, struct weight *w)
     if (!w)
         return;
     ((struct cpu_backend *)b)->layout_bytes -= weight_bytes(b, w->w.dim[0], w->w.dim[1]);
-    packed_release(&w->fwd);
-    packed_release(&w->bwd);
+    layouts_release(w->layout);
     free(w);
 }
 
-static void lay_out(struct backend *b, struct packed *fwd, const struct weight *w)
+static void lay_out(struct backend *b, struct packed *out, const struct weight *w, enum way way)
 {
-    pack_weight(cpu_of(b), fwd, host_f32(w->w), (int)w->w.dim[0], (int)w->w.dim[1]);
-}
-
-static void lay_out_t(struct backend *b, struct packed *bwd, const struct weight *w)
-{
-    pack_weight_t(cpu_of(b), bwd, host_f32(w->w), (int)w->w.dim[1], (int)w->w.dim[0]);
+    int n_out = (int)w->w.dim[0], n_in = (int)w->w.dim[1];
+    if (way == FORWARD)
+        pack_weight(cpu_of(b), out, host_f32(w->w), n_out, n_in);
+    else
+        pack_weight_t(cpu_of(b), out, host_f32(w->w), n_in, n_out);
 }
 
 static void weights_ready(struct backend *b, struct weight *w, bool for_gradients)
 {
     if (((struct cpu_backend *)b)->layout_bytes > LAYOUTS_KEPT) {
-        packed_release(&w->fwd);
-        packed_release(&w->bwd);
+        layouts_release(w->layout);
         return;
     }
-    lay_out(b, &w->fwd, w);
+    lay_out(b, &w->layout[FORWARD], w, FORWARD);
     if (for_gradients)
-        lay_out_t(b, &w->bwd, w);
+        lay_out(b, &w->layout[BACKWARD], w, BACKWARD);
 }
 
-/* The layout for x w' or for dy w, valid until the next one of its sort is asked for. */
-static const struct packed *layout(struct backend *b, const struct weight *w)
+/* Valid until the next one of its way is asked for. */
+static const struct packed *layout(struct backend *b, const struct weight *w, enum way way)
 {
-    struct packed *own = &((struct cpu_backend *)b)->fwd;
-    if (w->fwd.n)
-        return &w->fwd;
-    lay_out(b, own, w);
-    return own;
-}
-
-static const struct packed *layout_t(struct backend *b, const struct weight *w)
-{
-    struct packed *own = &((struct cpu_backend *)b)->bwd;
-    if (w->bwd.n)
-        return &w->bwd;
-    lay_out_t(b, own, w);
+    struct packed *own = &((struct cpu_backend *)b)->layout[way];
+    if (w->layout[way].n)
+        return &w->layout[way];
+    lay_out(b, own, w, way);
     return own;
 }
 
@@ -221,8 +216,8 @@ static void linear(struct backend *b, struct tensor out, struct tensor x, const 
 {
     size_t n_out = w->w.dim[0];
     assert(x.dim[1] == w->w.dim[1] && out.dim[1] == n_out);
-    product(cpu_of(b), host_f32(out), n_out, host_f32(x), x.dim[1], (int)x.dim[0], layout(b, w),
-            host_f32(from), n_out);
+    product(cpu_of(b), host_f32(out), n_out, host_f32(x), x.dim[1], (int)x.dim[0],
+            layout(b, w, FORWARD), host_f32(from), n_out);
 }
 
 static void linear_dgrad(struct backend *b, struct tensor dx, struct tensor dy,
@@ -230,8 +225,8 @@ static void linear_dgrad(struct backend *b, struct tensor dx, struct tensor dy,
 {
     size_t n_in = w->w.dim[1];
     assert(dy.dim[1] == w->w.dim[0] && dx.dim[1] == n_in);
-    product(cpu_of(b), host_f32(dx), n_in, host_f32(dy), dy.dim[1], (int)dy.dim[0], layout_t(b, w),
-            NULL, 0);
+    product(cpu_of(b), host_f32(dx), n_in, host_f32(dy), dy.dim[1], (int)dy.dim[0],
+            layout(b, w, BACKWARD), NULL, 0);
 }
 
 static void linear_wgrad(struct backend *b, struct tensor dw, struct tensor dy, struct tensor x)
@@ -351,8 +346,8 @@ static void attn_backward(struct backend *b, struct tensor dqkv, struct tensor d
 static void loss_only(struct backend *b, struct tensor losses, struct tensor h,
                       const struct weight *w, struct tensor target)
 {
-    head_loss(cpu_of(b), host_f32(losses), NULL, NULL, host_f32(h), (int)h.dim[0], layout(b, w),
-              NULL, host_u32(target), 0, 0);
+    head_loss(cpu_of(b), host_f32(losses), NULL, NULL, host_f32(h), (int)h.dim[0],
+              layout(b, w, FORWARD), NULL, host_u32(target), 0, 0);
 }
 
 static void loss_bwd(struct backend *b, struct tensor losses, struct tensor dh, struct tensor dw,
@@ -360,7 +355,7 @@ static void loss_bwd(struct backend *b, struct tensor losses, struct tensor dh, 
                      float z_loss)
 {
     head_loss(cpu_of(b), host_f32(losses), host_f32(dh), host_f32(dw), host_f32(h), (int)h.dim[0],
-              layout(b, w), layout_t(b, w), host_u32(target), scale, z_loss);
+              layout(b, w, FORWARD), layout(b, w, BACKWARD), host_u32(target), scale, z_loss);
 }
 
 struct span_job {
