@@ -10,6 +10,7 @@ best rate costs there: the loss at it, by the same parabola, less the best one's
 import json
 import math
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,7 @@ def train(mixlaw, data, held_out, tokenizer, n_tok, width, mup, lr, tmp):
                     "--tokens", str(n_tok), "--seq-len", "256", "--batch-tokens", "1024", "--lr", str(lr), "--out", out, "--seed", "1", "--eval-bytes", "300000",
                     *(["--mup", str(mup)] if mup else [])], check=True, stdout=subprocess.DEVNULL)
     result = json.loads((out / "result.json").read_text())
-    subprocess.run(["rm", "-rf", out], check=True)
+    shutil.rmtree(out)
     loss = result["loss"]
     return math.inf if loss is None or result.get("diverged") else loss
 
@@ -42,6 +43,8 @@ def parabola(lr, loss):
 def sweep(run, first):
     losses, i = {}, first
     while True:
+        if not 0 < i < len(STEPS) - 1:
+            sys.exit(f"mup.py: the best rate may lie beyond {STEPS[i]}, the end of the rates that are tried")
         for k in (i - 1, i, i + 1):
             if k not in losses:
                 losses[k] = run(STEPS[k])
