@@ -27,7 +27,10 @@ struct gen {
     const struct decode_kernels *kernels;
     struct infer *infer;
     struct kvcache *cache;
-    enum gen_kv kv; /* what it holds */
+    enum gen_kv kv;            /* what it holds */
+    struct weights *amateur_w; /* NULL: no amateur; all that is of it is NULL */
+    struct infer *amateur;     /* its keys and values lie behind the others in the same blocks */
+    float *amateur_logits;
     int n_slots, max_seq_len, max_rows, max_logits, n_vocab;
     uint32_t stop_id[GEN_MAX_STOP_IDS];
     int n_stop_id;
@@ -40,5 +43,9 @@ struct gen {
     float *logits;
     struct job *returned; /* its text is the caller's until the next call */
 };
+
+/* The amateur's weights, for a generator that has its own weights and tokenizer (contrast.c).
+ * ST_USAGE: another vocabulary. */
+MUST_USE enum st gen_open_amateur(struct gen *g, const char *path, struct err *err);
 
 #endif

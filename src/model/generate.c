@@ -165,15 +165,21 @@ static enum st open_tok(struct gen *g, const char *path, struct err *err)
     return ST_OK;
 }
 
+/* Tokens of a prompt and its answer at most. */
+static int longest(const struct weights *w)
+{
+    int most = w->conf.max_seq_len, window = w->conf.window;
+    if (!window || window >= most)
+        return most;
+    /* Inside the window nothing is hidden; the cache's kernels know no window. */
+    log_info("the model has a sliding window of %d tokens: prompt and answer end there", window);
+    return window;
+}
+
 static void make_room(struct gen *g, const struct gen_conf *c)
 {
-    int most = g->w->conf.max_seq_len, window = g->w->conf.window;
-    if (window && window < most) {
-        /* Inside the window nothing is hidden; the cache's kernels know no window. */
-        log_info("the model has a sliding window of %d tokens: prompt and answer end there",
-                 window);
-        most = window;
-    }
+    int most = longest(g->w), amateurs = g->amateur_w ? longest(g->amateur_w) : most;
+    most = amateurs < most ? amateurs : most;
     int limit = most < SEQ_LEN ? most : SEQ_LEN;
     g->n_slots = c->n_slots > 0 ? c->n_slots : SLOTS;
     g->n_slots = g->n_slots < MAX_SLOTS ? g->n_slots : MAX_SLOTS;
@@ -185,9 +191,16 @@ static void make_room(struct gen *g, const struct gen_conf *c)
     g->pool = pool_new(c->n_threads > 0 ? c->n_threads : cpu_count());
     g->infer = infer_new(g->w, g->kernels, g->pool, c->precision, c->kv, g->max_seq_len,
                          g->max_rows, g->max_logits);
+    size_t block_bytes = infer_block_bytes(g->infer);
+    if (g->amateur_w) {
+        g->amateur = infer_new(g->amateur_w, g->kernels, g->pool, c->precision, c->kv,
+                               g->max_seq_len, g->max_rows, g->max_logits);
+        infer_share_blocks(g->amateur, block_bytes);
+        block_bytes += infer_block_bytes(g->amateur);
+    }
     int n_block = (g->max_seq_len + KV_BLOCK - 1) / KV_BLOCK;
     g->kv = c->kv;
-    g->cache = kvcache_new(infer_block_bytes(g->infer), (g->n_slots + 1) * n_block + SPARE_BLOCKS);
+    g->cache = kvcache_new(block_bytes, (g->n_slots + 1) * n_block + SPARE_BLOCKS);
     g->active = xcalloc((size_t)g->n_slots, sizeof *g->active);
     g->row = NEW_ARRAY(struct infer_row, (size_t)g->max_rows);
     g->sampling = xcalloc((size_t)g->max_rows, sizeof *g->sampling);
@@ -204,6 +217,8 @@ enum st gen_open(struct gen **out, const char *path, const struct gen_conf *conf
         st = open_tok(g, place, err);
     if (st == ST_OK)
         st = decode_kernels(&g->kernels, err);
+    if (st == ST_OK && conf->amateur)
+        st = gen_open_amateur(g, conf->amateur, err);
     free(place);
     if (st < 0) {
         gen_close(g);
@@ -239,21 +254,24 @@ void gen_close(struct gen *g)
     free(g->sampling);
     kvcache_free(g->cache);
     infer_free(g->infer);
+    infer_free(g->amateur);
     pool_free(g->pool);
     chat_release(&g->chat);
     tok_free(g->tok);
     weights_close(g->w);
+    weights_close(g->amateur_w);
     free(g);
 }
 
 /* ---- Requests. ---- */
 
-static void raw_tokens(struct gen *g, struct job *j, const char *raw, const char *prefill)
+static void raw_tokens(struct gen *g, struct job *j, const struct gen_request *r)
 {
-    char *s = xasprintf("%s%s", raw, prefill ? prefill : "");
+    char *s = xasprintf("%s%s", r->raw, r->prefill ? r->prefill : "");
     size_t n = strlen(s);
     j->tok = NEW_ARRAY(uint32_t, tok_room(g->tok, n) + 1);
-    j->n_prompt = (int)tok_encode_special(g->tok, s, n, j->tok);
+    j->n_prompt = (int)(r->raw_is_plain ? tok_encode(g->tok, s, n, j->tok)
+                                        : tok_encode_special(g->tok, s, n, j->tok));
     if (j->n_prompt == 0) /* something has to be there for the first token to follow */
         j->tok[j->n_prompt++] = g->n_stop_id ? g->stop_id[0] : 0;
     free(s);
@@ -273,7 +291,7 @@ uint64_t gen_submit(struct gen *g, const struct gen_request *r)
     }
     j->sampling.stop = NULL;
     if (r->raw)
-        raw_tokens(g, j, r->raw, r->prefill);
+        raw_tokens(g, j, r);
     else
         j->st = chat_tokens(&g->chat, g->tok, r->system, r->user, r->prefill, &j->tok, &j->n_prompt,
                             &err);
@@ -354,9 +372,12 @@ static void sample_item(void *job, size_t item, int thread)
 {
     struct gen *g = job;
     struct job *j = g->sampling[item];
-    j->tok[j->n_tok] = sample_token(g->kernels, &g->scratch[thread], &j->sampling, &j->rng,
-                                    g->logits + item * (size_t)g->w->conf.vocab_size, g->n_vocab,
-                                    j->tok + j->n_prompt, j->n_tok - j->n_prompt);
+    float *logits = g->logits + item * (size_t)g->w->conf.vocab_size;
+    const float *amateur =
+        g->amateur ? g->amateur_logits + item * (size_t)g->amateur_w->conf.vocab_size : NULL;
+    j->tok[j->n_tok] =
+        sample_token(g->kernels, &g->scratch[thread], &j->sampling, &j->rng, logits, amateur,
+                     g->n_vocab, j->tok + j->n_prompt, j->n_tok - j->n_prompt);
 }
 
 /* Looks for stop texts that end in the newest bytes; cuts the text there. */
@@ -405,6 +426,8 @@ static void step(struct gen *g)
     if (n_row == 0)
         return;
     g->logits = infer_forward(g->infer, g->row, n_row);
+    if (g->amateur)
+        g->amateur_logits = infer_forward(g->amateur, g->row, n_row);
     pool_run(g->pool, (size_t)n_sampling, sample_item, g);
     for (int i = 0, s = 0; i < g->n_active; i++) {
         struct job *j = g->active[i];
@@ -452,6 +475,16 @@ size_t gen_n_waiting(const struct gen *g)
 struct digest gen_digest(const struct gen *g)
 {
     return g->w->digest;
+}
+
+bool gen_has_amateur(const struct gen *g)
+{
+    return g->amateur_w != NULL;
+}
+
+struct digest gen_amateur_digest(const struct gen *g)
+{
+    return g->amateur_w ? g->amateur_w->digest : (struct digest){ 0, 0 };
 }
 
 const struct tok *gen_tok(const struct gen *g)

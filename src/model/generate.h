@@ -9,6 +9,12 @@
  *     id = gen_submit(g, &request);                           as many as you like
  *     while ((st = gen_next(g, &result, err)) == ST_OK) ...   the next one done; ST_END: none left
  *
+ * With an amateur, a weaker model of the same vocabulary, tokens are drawn by contrastive decoding
+ * (Li et al. 2022, arXiv:2210.15097; for synthetic corpora arXiv:2510.08245): of the tokens that
+ * the first model finds plausible, p(w) >= alpha max p, by the softmax of
+ *     log p(w) - lambda log p_amateur(w)
+ * Both models read the same tokens in the same steps.
+ *
  * Threads: a struct gen belongs to one thread; it uses n_threads inside.
  */
 #ifndef MIXLAW_MODEL_GENERATE_H
@@ -49,6 +55,7 @@ struct gen_conf {
     int max_seq_len; /* prompt + new tokens a request; 0: the model's limit, at most 2048 */
     enum gen_precision precision;
     enum gen_kv kv;
+    const char *amateur; /* path of the weaker model; NULL: none */
 };
 
 struct sampling {
@@ -57,6 +64,8 @@ struct sampling {
     int top_k;                 /* 0: off */
     double min_p;              /* 0: off */
     double repetition_penalty; /* 1: off; over the request's own new tokens */
+    double contrast_alpha;     /* of a generator with an amateur; 0 < alpha <= 1 */
+    double contrast_lambda;    /* 0: the cut at alpha alone */
     int max_tok;               /* new tokens */
     uint64_t seed;
     const char *const *stop; /* texts that end the output (not part of it); n_stop of them */
@@ -67,6 +76,7 @@ struct gen_request {
     const char *system; /* may be NULL: then the template's own default */
     const char *user;   /* one chat turn through the model's template */
     const char *raw;    /* instead of system and user: the prompt as it is */
+    bool raw_is_plain;  /* special tokens' spellings in raw are ordinary text: it is a document */
     const char
         *prefill; /* the answer's beginning, not sampled; part of the result's text; may be NULL */
     struct sampling sampling;
@@ -92,6 +102,8 @@ uint64_t gen_submit(struct gen *g,
 MUST_USE enum st gen_next(struct gen *g, struct gen_result *r, struct err *err);
 size_t gen_n_waiting(const struct gen *g);     /* submitted and not returned */
 struct digest gen_digest(const struct gen *g); /* of the model file: goes into ledgers */
+bool gen_has_amateur(const struct gen *g);
+struct digest gen_amateur_digest(const struct gen *g); /* of the amateur's file; none: zeros */
 const struct tok *gen_tok(const struct gen *g);
 const char *gen_kernels(const struct gen *g);   /* "avx2" */
 const char *gen_precision(const struct gen *g); /* "fp32", "int8": what GEN_AUTO chose */
@@ -103,7 +115,7 @@ int gen_vocab_size(const struct gen *g);        /* of the model: logits a positi
  * Many texts share each pass through the model, however long each is; beginnings that are alike are
  * computed once. A text's numbers do not depend on its neighbours nor on the number of threads. No
  * request may be open. ST_LIMIT: longer than gen_max_text(); ST_USAGE: nothing to score, or a token
- * that the model lacks. */
+ * that the model lacks. Not for a generator with an amateur. */
 struct gen_text {
     const uint32_t *tok;
     int n_tok, from; /* tokens [from, n_tok) are scored, from >= 1: each given all before it */

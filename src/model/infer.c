@@ -42,6 +42,7 @@ struct infer {
     int max_seq_len, max_rows, max_logits;
     const struct decode_kv_kernels *kv;
     size_t kv_bytes; /* of a block of one layer and head */
+    size_t kv_at;    /* where this model's part of a block begins */
     int d_pad;       /* heads padded to whole blocks of the attention kernel */
 
     float *x, *h, *qkv, *q, *attn, *act, *logits; /* [max_rows, ...] */
@@ -203,6 +204,11 @@ void infer_free(struct infer *f)
     free(f);
 }
 
+void infer_share_blocks(struct infer *f, size_t n_bytes)
+{
+    f->kv_at = n_bytes;
+}
+
 int infer_row_bits(const struct infer *f)
 {
     return f->layer[0].gate_up.row_bits;
@@ -288,8 +294,8 @@ static void rope_item(void *job, size_t item, int thread)
         for (int h = 0; h < c->n_head; h++, from += d)
             rotate(f->q + ((size_t)r * (size_t)c->n_head + (size_t)h) * (size_t)f->d_pad, from,
                    cosine, sine, d, scale);
-        uint8_t *at =
-            f->row[r].block[pos / DECODE_BLOCK] + (size_t)f->l * (size_t)c->n_kv_head * f->kv_bytes;
+        uint8_t *at = f->row[r].block[pos / DECODE_BLOCK] + f->kv_at +
+                      (size_t)f->l * (size_t)c->n_kv_head * f->kv_bytes;
         for (int h = 0; h < c->n_kv_head; h++, from += d, at += f->kv_bytes) {
             rotate(key, from, cosine, sine, d, 1);
             f->kv->put(at, in_block, key, from + c->n_kv_head * d, d, f->d_pad);
@@ -304,7 +310,7 @@ static void attend_item(void *job, size_t item, int thread)
     const struct model_conf *c = &f->w->conf;
     int n_kv = c->n_kv_head, n_rep = c->n_head / n_kv, kv = (int)(item % (size_t)n_kv);
     const struct span *s = &f->span[item / (size_t)n_kv];
-    size_t offset = ((size_t)f->l * (size_t)n_kv + (size_t)kv) * f->kv_bytes;
+    size_t offset = f->kv_at + ((size_t)f->l * (size_t)n_kv + (size_t)kv) * f->kv_bytes;
     float *out[MAX_GROUP];
     const float *q[MAX_GROUP];
     int n_pos[MAX_GROUP], n = 0;

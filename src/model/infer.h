@@ -32,6 +32,9 @@ struct infer;
 struct infer *infer_new(const struct weights *w, const struct decode_kernels *k, struct pool *pool,
                         enum gen_precision precision, enum gen_kv kv, int max_seq_len, int max_rows,
                         int max_logits);
+/* Two models over the same tokens share one cache: this one's keys and values stand in each block
+ * behind the first n_bytes, which are the other's. */
+void infer_share_blocks(struct infer *f, size_t n_bytes);
 void infer_free(struct infer *f);                /* NULL is fine */
 int infer_row_bits(const struct infer *f);       /* of activations in the first layer; 0: floats */
 size_t infer_block_bytes(const struct infer *f); /* of the cache */

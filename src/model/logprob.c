@@ -114,6 +114,7 @@ enum st gen_logprobs(struct gen *g, struct gen_text *text, size_t n_text, struct
     enum st st = ST_OK;
     size_t next = 0;
     assert(g->n_active == 0); /* its slots and blocks are used here */
+    assert(!g->amateur);      /* whose part of the blocks would stay empty */
     for (size_t i = 0; i < n_text && st == ST_OK; i++)
         st = check_text(g, &text[i], i, err);
     s.open = NEW_ARRAY(struct given, (size_t)s.max_open);

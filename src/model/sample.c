@@ -118,13 +118,70 @@ static uint32_t draw_any(const float *p, int n, double u)
     return (uint32_t)last; /* u lay in the rounding of the sum */
 }
 
+/* One of the n sorted picks; all: the sum that top_p is a share of. */
+static uint32_t draw_pick(const struct sampling *c, const struct sample_pick *pick, int n,
+                          double all, double u)
+{
+    n = cut(c, pick, n, all);
+    double sum = 0, got = 0;
+    for (int i = 0; i < n; i++)
+        sum += (double)pick[i].p;
+    for (int i = 0; i < n; i++) {
+        got += (double)pick[i].p;
+        if (u * sum < got)
+            return pick[i].id;
+    }
+    return pick[n - 1].id;
+}
+
+/* The plausible tokens go into s->pick with their scores log p - lambda log p_amateur, up to a
+ * constant that all share; *best is the highest. Returns how many. */
+static int contrast(const struct decode_kernels *k, struct sample_scratch *s,
+                    const struct sampling *c, const float *logits, const float *amateur,
+                    int n_vocab, int *best)
+{
+    float least = k->max(logits, n_vocab) + (float)log(c->contrast_alpha);
+    int n = k->at_least(logits, n_vocab, least, s->index, n_vocab);
+    *best = 0;
+    for (int i = 0; i < n; i++) {
+        uint32_t id = s->index[i];
+        double score = (double)logits[id] - c->contrast_lambda * (double)amateur[id];
+        s->pick[i] = (struct sample_pick){ (float)score, id };
+        if (s->pick[i].p > s->pick[*best].p)
+            *best = i;
+    }
+    return n;
+}
+
+static uint32_t sample_contrast(const struct decode_kernels *k, struct sample_scratch *s,
+                                const struct sampling *c, struct rng *rng, const float *logits,
+                                const float *amateur, int n_vocab)
+{
+    int best, n = contrast(k, s, c, logits, amateur, n_vocab, &best);
+    bool greedy = !(c->temperature > 0);
+    double u = greedy ? 0 : rng_uniform(rng), all = 0;
+    if (n == 0 || !isfinite(s->pick[best].p))
+        return arg_max(k, s, logits, n_vocab);
+    if (greedy)
+        return s->pick[best].id;
+    double top = (double)s->pick[best].p;
+    for (int i = 0; i < n; i++) {
+        s->pick[i].p = (float)exp(((double)s->pick[i].p - top) / c->temperature);
+        all += (double)s->pick[i].p;
+    }
+    qsort(s->pick, (size_t)n, sizeof *s->pick, pick_cmp);
+    return draw_pick(c, s->pick, n, all, u);
+}
+
 uint32_t sample_token(const struct decode_kernels *k, struct sample_scratch *s,
-                      const struct sampling *c, struct rng *rng, float *logits, int n_vocab,
-                      const uint32_t *history, int n_history)
+                      const struct sampling *c, struct rng *rng, float *logits,
+                      const float *amateur, int n_vocab, const uint32_t *history, int n_history)
 {
     make_room(s, n_vocab);
     if (c->repetition_penalty > 0 && c->repetition_penalty != 1)
         penalise(logits, history, n_history, c->repetition_penalty);
+    if (amateur)
+        return sample_contrast(k, s, c, rng, logits, amateur, n_vocab);
     if (!(c->temperature > 0))
         return arg_max(k, s, logits, n_vocab);
     double sum =
@@ -135,14 +192,5 @@ uint32_t sample_token(const struct decode_kernels *k, struct sample_scratch *s,
     if (c->top_k <= 0 && !(c->top_p < 1) && !(c->min_p > 0))
         return draw_any(s->p, n_vocab, u * sum);
     int n = gather_picks(k, s, c, n_vocab, sum);
-    n = cut(c, s->pick, n, sum);
-    double all = 0, got = 0;
-    for (int i = 0; i < n; i++)
-        all += (double)s->pick[i].p;
-    for (int i = 0; i < n; i++) {
-        got += (double)s->pick[i].p;
-        if (u * all < got)
-            return s->pick[i].id;
-    }
-    return s->pick[n - 1].id;
+    return draw_pick(c, s->pick, n, sum, u);
 }

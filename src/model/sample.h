@@ -23,9 +23,11 @@ struct sample_scratch { /* one a thread; all zero at first */
 };
 void sample_scratch_release(struct sample_scratch *s);
 
-/* logits [n_vocab] are changed. history: the request's new tokens so far. */
+/* logits [n_vocab] are changed. history: the request's new tokens so far. amateur [n_vocab]: the
+ * weaker model's, for contrastive decoding (generate.h); NULL: none. Contrast comes behind the
+ * repetition penalty and before the temperature. */
 uint32_t sample_token(const struct decode_kernels *k, struct sample_scratch *scratch,
-                      const struct sampling *s, struct rng *rng, float *logits, int n_vocab,
-                      const uint32_t *history, int n_history);
+                      const struct sampling *s, struct rng *rng, float *logits,
+                      const float *amateur, int n_vocab, const uint32_t *history, int n_history);
 
 #endif

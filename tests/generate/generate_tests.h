@@ -7,6 +7,7 @@
 
 #define GOLDEN "tests/golden/gguf/"
 #define TINY GOLDEN "tiny.gguf"
+#define CONTRAST "tests/golden/contrast/"
 
 /* Kernels. */
 void test_products(void);
@@ -42,6 +43,12 @@ void test_large_vocabulary(void);
 /* Given text. */
 void test_given_text(void);
 void test_given_text_refused(void);
+/* Contrastive decoding. */
+void test_contrast_greedy(void);
+void test_contrast_draws(void);
+void test_contrast_neighbours(void);
+void test_contrast_refused(void);
+struct js *contrast_golden(void); /* the caller frees it */
 /* With a real model. */
 void test_model_parity(void);
 void test_model_neighbours(void);

@@ -77,6 +77,10 @@ int main(int argc, char **argv)
         TEST(test_large_vocabulary),
         TEST(test_given_text),
         TEST(test_given_text_refused),
+        TEST(test_contrast_greedy),
+        TEST(test_contrast_draws),
+        TEST(test_contrast_neighbours),
+        TEST(test_contrast_refused),
         TEST(test_model_parity),
         TEST(test_model_neighbours),
     };

@@ -84,7 +84,8 @@ void test_sampling(void)
         memset(count, 0, sizeof count);
         for (int d = 0; d < DRAWS; d++) {
             memcpy(work, logits, sizeof work);
-            count[sample_token(k, &scratch, &conf[c], &rng, work, VOCAB, history, N_OF(history))]++;
+            count[sample_token(k, &scratch, &conf[c], &rng, work, NULL, VOCAB, history,
+                               N_OF(history))]++;
         }
         double chi2 = 0, rest_want = 0;
         int n_class = 0, rest = 0;
@@ -110,11 +111,13 @@ void test_sampling(void)
     }
     logits[17] = logits[18] = 50;
     struct sampling greedy = { .temperature = 0 };
-    CHECK(sample_token(k, &scratch, &greedy, &rng, logits, VOCAB, NULL, 0) == 17,
+    CHECK(sample_token(k, &scratch, &greedy, &rng, logits, NULL, VOCAB, NULL, 0) == 17,
           "a tie goes to the lower id");
     for (int i = 0; i < VOCAB; i++)
         logits[i] = NAN;
-    CHECK(sample_token(k, &scratch, &greedy, &rng, logits, VOCAB, NULL, 0) < VOCAB, "all NaN");
-    CHECK(sample_token(k, &scratch, &conf[1], &rng, logits, VOCAB, NULL, 0) < VOCAB, "all NaN");
+    CHECK(sample_token(k, &scratch, &greedy, &rng, logits, NULL, VOCAB, NULL, 0) < VOCAB,
+          "all NaN");
+    CHECK(sample_token(k, &scratch, &conf[1], &rng, logits, NULL, VOCAB, NULL, 0) < VOCAB,
+          "all NaN");
     sample_scratch_release(&scratch);
 }
