@@ -93,6 +93,7 @@ static const struct synth_opts defaults = { SYNTH_WHO_DEFAULTS, .docs = 32 };
 struct generator_conf synth_generator(const struct synth_opts *o, const struct cli *cli)
 {
     return (struct generator_conf){ .model = o->model,
+                                    .amateur = o->amateur,
                                     .key = generator_key(),
                                     .n_threads = (int)cli->threads,
                                     .n_in_flight = (int)o->in_flight,

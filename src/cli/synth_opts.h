@@ -8,7 +8,7 @@
 #include "synth/generator.h"
 
 struct synth_opts {
-    const char *recipe, *generator, *model, *out, *tokenizer, *like, *precision, *kv;
+    const char *recipe, *generator, *amateur, *model, *out, *tokenizer, *like, *precision, *kv;
     const char *doc; /* of synth try */
     struct textlist decontaminate;
     uint64_t max_docs, max_tokens, in_flight, docs;
@@ -35,6 +35,11 @@ struct synth_opts {
           .unit = "NAME",                                                                          \
           .help = "a server's model; its first by default",                                        \
           .offset = SYNTH_AT(model) },                                                             \
+        { .name = "amateur",                                                                       \
+          .kind = FIELD_TEXT,                                                                      \
+          .unit = "FILE.gguf|DIR",                                                                 \
+          .help = "a weaker model of the same vocabulary, for recipes that contrast two",          \
+          .offset = SYNTH_AT(amateur) },                                                           \
         { .name = "precision",                                                                     \
           .kind = FIELD_CHOICE,                                                                    \
           .choices = GEN_PRECISIONS,                                                               \

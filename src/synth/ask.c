@@ -57,11 +57,7 @@ static void submit(struct ask *a, const struct item *it)
                                   .id = xstrdup(it->doc->id),
                                   .piece = it->piece,
                                   .variant = a->job->recipe->prompt[it->variant].name };
-    const struct gen_request r = { .system = it->system,
-                                   .user = it->user,
-                                   .prefill = it->prefill,
-                                   .sampling = it->sampling,
-                                   .tag = i };
+    const struct gen_request r = item_request(it, i);
     generator_submit(a->job->generator, &r);
     a->n_out++;
     a->job->n_asked++;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 struct generator {
@@ -36,6 +37,45 @@ enum st generator_open(struct generator **out, const char *where, const struct g
     }
     *out = g;
     return ST_OK;
+}
+
+static enum st check_able(const struct generator *g, const struct recipe *r, const char *where,
+                          struct err *err)
+{
+    const char *what = NULL;
+    if (recipe_contrasts(r) && !(g->ops->can & GENERATOR_CONTRAST))
+        what = "draws from two models";
+    else if (recipe_goes_on(r) && !(g->ops->can & GENERATOR_RAW))
+        what = "goes on with plain text";
+    if (!what)
+        return ST_OK;
+    return err_set(err, ST_UNSUPPORTED,
+                   "generator '%s': recipe '%s' %s, want a GGUF file or a model folder", where,
+                   r->name, what);
+}
+
+enum st generator_open_for(struct generator **out, const struct recipe *r, const char *where,
+                           const struct generator_conf *conf, struct err *err)
+{
+    struct generator_conf c = *conf;
+    if (recipe_contrasts(r) && !c.amateur && !str_starts(where, "record:"))
+        return err_set(err, ST_USAGE,
+                       "recipe '%s' contrasts the generator with a weaker model: want --amateur "
+                       "FILE.gguf or DIR",
+                       r->name);
+    if (!recipe_contrasts(r) && c.amateur) {
+        log_info("recipe '%s' contrasts no models: --amateur is not used", r->name);
+        c.amateur = NULL;
+    }
+    enum st st = generator_open(out, where, &c, err);
+    if (st < 0)
+        return st;
+    st = check_able(*out, r, where, err);
+    if (st < 0) {
+        generator_close(*out);
+        *out = NULL;
+    }
+    return st;
 }
 
 void generator_close(struct generator *g)

@@ -5,7 +5,7 @@
  *   http(s)://...      an OpenAI-style server: BASE/v1, chat completions
  *   record:FILE        answers recorded before (a ledger, or JSONL with prompt and raw): for tests
  *
- *     st = generator_open(&g, "model.gguf", &conf, err);
+ *     st = generator_open(&g, "model.gguf", &conf, err);   or generator_open_for, for a recipe
  *     while (generator_room(g) > 0) generator_submit(g, &request);
  *     while ((st = generator_next(g, &answer, err)) == ST_OK) ...      ST_END: none in flight
  *
@@ -20,6 +20,7 @@
 #include "base/json.h"
 #include "model/generate.h"
 #include "synth/ledger.h"
+#include "synth/recipe.h"
 
 struct generator_conf {
     const char *model;            /* a server's model; NULL: its first */
@@ -29,9 +30,10 @@ struct generator_conf {
     int max_seq_len;              /* of the local engine, prompt and answer; 0: its own limit */
     enum gen_precision precision; /* of the local engine's products */
     enum gen_kv kv;               /* what its cache holds */
-    double idle_s;                /* a server that says nothing for so long has failed; 0: 600 */
-    double backoff_s;             /* first pause before a request is tried again; 0: 0.5 */
-    uint64_t seed;                /* of the pauses' jitter */
+    const char *amateur; /* of the local engine: a weaker model for contrastive decoding; or NULL */
+    double idle_s;       /* a server that says nothing for so long has failed; 0: 600 */
+    double backoff_s;    /* first pause before a request is tried again; 0: 0.5 */
+    uint64_t seed;       /* of the pauses' jitter */
 };
 
 struct generation {
@@ -45,9 +47,16 @@ struct generation {
     double wall_s;
 };
 
+/* What not every generator can do. */
+enum {
+    GENERATOR_RAW = 1, /* go on with plain text */
+    GENERATOR_CONTRAST = 2
+};
+
 struct generator;
 struct generator_ops {
     const char *name;
+    unsigned can;
     enum st (*open)(void **state, const char *where, const struct generator_conf *conf,
                     struct err *err);
     int (*room)(const void *state);
@@ -63,6 +72,11 @@ extern const struct generator_ops generator_local, generator_server, generator_r
 /* Errors: ST_USAGE nothing of that name; ST_NET no server there, or it has not the model. */
 MUST_USE enum st generator_open(struct generator **out, const char *where,
                                 const struct generator_conf *conf, struct err *err);
+/* The same for what a recipe asks; an amateur that it does not use is left out. ST_USAGE: it wants
+ * one and there is none. ST_UNSUPPORTED: this kind of generator cannot do it. */
+MUST_USE enum st generator_open_for(struct generator **out, const struct recipe *r,
+                                    const char *where, const struct generator_conf *conf,
+                                    struct err *err);
 void generator_close(struct generator *g); /* NULL is fine */
 int generator_room(const struct generator *g);
 void generator_submit(struct generator *g, const struct gen_request *r);

@@ -53,6 +53,13 @@ static struct digest request_key(const struct item *it, struct digest model, uin
     hasher_whole(h, (uint64_t)s->n_stop);
     for (int i = 0; i < s->n_stop; i++)
         hasher_text(h, s->stop[i]);
+    if (it->raw)
+        hasher_text(h, "raw");
+    if (s->contrast_lambda > 0) {
+        hasher_text(h, "contrast");
+        hasher_whole(h, (uint64_t)llround(s->contrast_lambda * 1e9));
+        hasher_whole(h, (uint64_t)llround(s->contrast_alpha * 1e9));
+    }
     hasher_whole(h, model.hi);
     hasher_whole(h, model.lo);
     hasher_whole(h, seed);
@@ -79,6 +86,7 @@ static void ask(struct item *it, const struct recipe *r, const struct piece *p, 
     struct recipe_slots bare = { "", "", p->n_words, value };
     char *system = render(r, &bare, prompt->system, a), *user = render(r, &bare, prompt->user, a);
     it->frame = arena_printf(a, "%s\n%s", system ? system : "", user);
+    it->raw = prompt->raw != NULL;
 
     const struct recipe_sampling *s = &r->sampling;
     uint64_t max_tok = s->max_tok;
@@ -91,6 +99,8 @@ static void ask(struct item *it, const struct recipe *r, const struct piece *p, 
                                       .top_k = (int)s->top_k,
                                       .min_p = s->min_p,
                                       .repetition_penalty = s->repetition_penalty,
+                                      .contrast_lambda = s->contrast_lambda,
+                                      .contrast_alpha = s->contrast_alpha,
                                       .max_tok = (int)max_tok,
                                       .stop = s->stop.s,
                                       .n_stop = (int)s->stop.n };
@@ -128,6 +138,17 @@ void item_make(struct item *it, const struct recipe *r, const struct page *page,
     }
     if (recipe_needs_generator(r))
         ask(it, r, p, recipe_asks_all(r) ? (int)(i / page->n_piece) : -1, model, seed, a);
+}
+
+struct gen_request item_request(const struct item *it, uint64_t tag)
+{
+    return (struct gen_request){ .system = it->system,
+                                 .user = it->raw ? NULL : it->user,
+                                 .raw = it->raw ? it->user : NULL,
+                                 .raw_is_plain = true,
+                                 .prefill = it->prefill,
+                                 .sampling = it->sampling,
+                                 .tag = tag };
 }
 
 struct answer item_answer(const struct item *it, enum finish finish, const char *raw, size_t n_raw)

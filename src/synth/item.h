@@ -20,6 +20,7 @@ struct item {
     char *keywords;                /* "" when the recipe uses none */
     int variant;                   /* index of recipe.prompt; -1: the recipe asks nothing */
     char *system, *user, *prefill; /* as sent; system and prefill may be NULL */
+    bool raw;                      /* user is text to go on with, not a turn of a conversation */
     char *frame;                   /* our own words: the prompt with nothing filled in */
     struct sampling sampling;
     struct digest prompt, key;
@@ -34,6 +35,9 @@ size_t item_piece(const struct page *page, size_t i);
 /* model: digest of the generator's model. Everything is in the arena. */
 void item_make(struct item *it, const struct recipe *r, const struct page *page, size_t i,
                const struct keywords *k, struct digest model, uint64_t seed, struct arena *a);
+
+/* The request for an item that has a prompt. Texts are borrowed. */
+struct gen_request item_request(const struct item *it, uint64_t tag);
 
 /* What came back for an item, to be read and judged (verdict.h). Texts are borrowed. */
 struct answer item_answer(const struct item *it, enum finish finish, const char *raw, size_t n_raw);

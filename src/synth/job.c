@@ -128,7 +128,8 @@ static enum st open_generator(struct job *j, struct err *err)
     if (!j->conf->generator)
         return err_set(err, ST_USAGE, "recipe '%s' needs --generator FILE.gguf, DIR or URL",
                        j->recipe->name);
-    enum st st = generator_open(&j->generator, j->conf->generator, &j->conf->gen, err);
+    enum st st =
+        generator_open_for(&j->generator, j->recipe, j->conf->generator, &j->conf->gen, err);
     if (st == ST_OK) {
         j->about = generator_about(j->generator);
         j->model = generator_digest(j->generator);

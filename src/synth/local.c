@@ -9,7 +9,7 @@
 
 struct local {
     struct gen *gen;
-    char *path;
+    char *path, *amateur;
     enum gen_precision precision; /* as asked for: what auto chose may differ elsewhere */
     size_t n_room;                /* waiting requests that keep every slot busy */
 };
@@ -21,6 +21,7 @@ static void local_close(void *state)
         return;
     gen_close(l->gen);
     free(l->path);
+    free(l->amateur);
     free(l);
 }
 
@@ -32,9 +33,11 @@ static enum st local_open(void **state, const char *where, const struct generato
                           .n_slots = conf->n_in_flight,
                           .max_seq_len = conf->max_seq_len,
                           .precision = conf->precision,
-                          .kv = conf->kv };
+                          .kv = conf->kv,
+                          .amateur = conf->amateur };
     l->precision = conf->precision;
     l->path = xstrdup(where);
+    l->amateur = conf->amateur ? xstrdup(conf->amateur) : NULL;
     l->n_room = conf->n_in_flight ? 2 * (size_t)conf->n_in_flight : 64;
     enum st st = gen_open(&l->gen, where, &c, err);
     if (st < 0) {
@@ -82,6 +85,8 @@ static struct js *local_about(const void *state)
     const struct local *l = state;
     struct js *v = js_object();
     js_put_text(v, "model", path_base(l->path));
+    if (l->amateur)
+        js_put_text(v, "amateur", path_base(l->amateur));
     js_put_text(v, "precision", gen_precision(l->gen));
     js_put_text(v, "kv", gen_kv(l->gen));
     return v;
@@ -94,19 +99,27 @@ static struct digest local_digest(const void *state)
 {
     const struct local *l = state;
     struct digest model = gen_digest(l->gen);
-    if (l->precision == GEN_AUTO && strcmp(gen_kv(l->gen), "f16") == 0)
+    bool usual = l->precision == GEN_AUTO && strcmp(gen_kv(l->gen), "f16") == 0;
+    if (usual && !gen_has_amateur(l->gen))
         return model;
     struct hasher *h = hasher_new();
     hasher_whole(h, model.hi);
     hasher_whole(h, model.lo);
     hasher_whole(h, (uint64_t)l->precision);
     hasher_text(h, gen_kv(l->gen));
+    if (gen_has_amateur(l->gen)) {
+        struct digest amateur = gen_amateur_digest(l->gen);
+        hasher_text(h, "amateur");
+        hasher_whole(h, amateur.hi);
+        hasher_whole(h, amateur.lo);
+    }
     struct digest d = hasher_digest(h);
     hasher_free(h);
     return d;
 }
 
 const struct generator_ops generator_local = { .name = "local",
+                                               .can = GENERATOR_RAW | GENERATOR_CONTRAST,
                                                .open = local_open,
                                                .room = local_room,
                                                .submit = local_submit,

@@ -56,6 +56,15 @@ static const struct field sampling_field[] = {
       .min = 1,
       .max = 32768 },
     { .name = "tok_per_word", .kind = FIELD_REAL, .offset = AT(sampling.tok_per_word), .max = 100 },
+    { .name = "contrast_lambda",
+      .kind = FIELD_REAL,
+      .offset = AT(sampling.contrast_lambda),
+      .max = 10 },
+    { .name = "contrast_alpha",
+      .kind = FIELD_REAL,
+      .offset = AT(sampling.contrast_alpha),
+      .min = 0.0001,
+      .max = 1 },
     { .name = "stop", .kind = FIELD_LIST, .offset = AT(sampling.stop) },
 };
 
@@ -112,7 +121,11 @@ static const struct recipe defaults = {
                .pieces = 1,
                .keywords = 6,
                .draw = "one" },
-    .sampling = { .temperature = 0.7, .top_p = 0.9, .repetition_penalty = 1, .max_tok = 512 },
+    .sampling = { .temperature = 0.7,
+                  .top_p = 0.9,
+                  .repetition_penalty = 1,
+                  .max_tok = 512,
+                  .contrast_alpha = 0.1 },
     .parse = { .form = "text", .line_start = "- ", .join = "none", .strip_preamble = true },
     .limits = { .min_words = 40,
                 .max_ratio = 3,
@@ -150,13 +163,15 @@ static const struct field prompt_field[] = {
     { .name = "system", .kind = FIELD_TEXT, .offset = offsetof(struct recipe_prompt, system) },
     { .name = "user", .kind = FIELD_TEXT, .offset = offsetof(struct recipe_prompt, user) },
     { .name = "prefill", .kind = FIELD_TEXT, .offset = offsetof(struct recipe_prompt, prefill) },
+    { .name = "raw", .kind = FIELD_TEXT, .offset = offsetof(struct recipe_prompt, raw) },
 };
 
 static enum st read_prompts(const struct yml *v, const char *file, void *obj, struct err *err)
 {
     struct recipe *r = obj;
     if (v->kind != YML_LIST)
-        return conf_fail(err, file, v, "prompts: want a list of {name, system, user, prefill}");
+        return conf_fail(err, file, v,
+                         "prompts: want a list of {name, system, user, prefill} or {name, raw}");
     for (const struct yml *e = v->child; e; e = e->next) {
         if (r->n_prompt == PROMPT_MAX)
             return conf_fail(err, file, e, "more than %d prompts", PROMPT_MAX);
@@ -164,8 +179,12 @@ static enum st read_prompts(const struct yml *v, const char *file, void *obj, st
         enum st st = conf_map(e, file, prompt_field, N_OF(prompt_field), &p, NULL, 0, err);
         if (st < 0)
             return st;
+        if (p.raw && (p.user || p.system))
+            return conf_fail(err, file, e, "raw is text to go on with: no 'user', no 'system'");
+        if (p.raw)
+            p.user = p.raw;
         if (!p.name || !*p.name || !p.user || !*p.user)
-            return conf_fail(err, file, e, "a prompt needs 'name' and 'user'");
+            return conf_fail(err, file, e, "a prompt needs 'name' and 'user', or 'name' and 'raw'");
         for (size_t i = 0; i < r->n_prompt; i++)
             if (strcmp(r->prompt[i].name, p.name) == 0)
                 return conf_fail(err, file, e, "two prompts are called '%s'", p.name);
@@ -242,7 +261,7 @@ static bool uses_slot(const char *text, const char *want)
 static enum st check_slots(const struct recipe *r, const char *file, const struct yml *prompt,
                            struct err *err)
 {
-    static const char *const key[] = { "system", "user", "prefill" };
+    static const char *const key[] = { "system", "user", "prefill", "raw" };
     for (size_t k = 0; k < N_OF(key); k++) {
         const struct yml *v = yml_get(prompt, key[k]);
         for (const char *p = v ? v->text : NULL; p && (p = strchr(p, '{')); p++) {
@@ -306,6 +325,10 @@ static enum st check_whole(const struct recipe *r, const char *file, const struc
                          "transform '%s' needs no generator and takes no prompts", r->transform);
     if (!copies && !r->n_prompt)
         return conf_fail(err, file, root, "'prompts' is missing: want at least one");
+    const struct yml *sampling = yml_get(root, "sampling");
+    if (yml_get(sampling, "contrast_alpha") && !recipe_contrasts(r))
+        return conf_fail(err, file, yml_get(sampling, "contrast_alpha"),
+                         "contrast_alpha says nothing without a contrast_lambda above 0");
     if (r->input.min_words > r->input.max_words)
         return conf_fail(
             err, file, yml_get(root, "input"), "min_words %llu is above max_words %llu",
@@ -317,9 +340,11 @@ static enum st check_whole(const struct recipe *r, const char *file, const struc
         st = check_slots(r, file, e, err);
         if (st < 0)
             return st;
-        const char *user = yml_text(e, "user", "");
+        const char *user = yml_text(e, "user", yml_text(e, "raw", ""));
         if (!uses_slot(user, "text") && !uses_slot(user, "keywords"))
             return conf_fail(err, file, e, "user: want {text} or {keywords} in it");
+        if (recipe_goes_on(r) != (yml_get(e, "raw") != NULL))
+            return conf_fail(err, file, e, "raw prompts and others: want one kind of them");
     }
     return ST_OK;
 }
@@ -331,6 +356,8 @@ static struct digest prompt_digest(const struct recipe_prompt *p)
     hasher_text(h, p->system);
     hasher_text(h, p->user);
     hasher_text(h, p->prefill);
+    if (p->raw)
+        hasher_text(h, "raw");
     struct digest d = hasher_digest(h);
     hasher_free(h);
     return d;
@@ -421,6 +448,16 @@ bool recipe_joins_page(const struct recipe *r)
     return strcmp(r->parse.join, "page") == 0;
 }
 
+bool recipe_contrasts(const struct recipe *r)
+{
+    return r->sampling.contrast_lambda > 0;
+}
+
+bool recipe_goes_on(const struct recipe *r)
+{
+    return r->n_prompt > 0 && r->prompt[0].raw;
+}
+
 bool recipe_needs_generator(const struct recipe *r)
 {
     return strcmp(r->transform, "none") == 0;
@@ -474,7 +511,7 @@ struct js *recipe_json(const struct recipe *r)
         js_put_text(p, "name", r->prompt[i].name);
         js_put_text(p, "digest", digest_hex(r->prompt[i].digest, hex));
         js_put_text(p, "system", r->prompt[i].system);
-        js_put_text(p, "user", r->prompt[i].user);
+        js_put_text(p, r->prompt[i].raw ? "raw" : "user", r->prompt[i].user);
         js_put_text(p, "prefill", r->prompt[i].prefill);
         js_put_real(p, "weight", r->prompt[i].weight);
         js_push(list, p);

@@ -39,6 +39,8 @@ struct recipe_sampling {
     uint64_t top_k, max_tok;
     double
         tok_per_word; /* > 0: at most this many new tokens a word of the source, within max_tok */
+    /* > 0: contrastive decoding against an amateur (model/generate.h). */
+    double contrast_lambda, contrast_alpha;
     struct textlist stop;
 };
 
@@ -79,8 +81,9 @@ struct recipe_weak {
 
 struct recipe_prompt {
     const char *name, *system, *user, *prefill; /* system and prefill may be NULL */
+    const char *raw; /* instead of system and user: text to go on with, which is nobody's turn */
     double weight;
-    struct digest digest; /* of the four texts */
+    struct digest digest; /* of the texts */
 };
 
 struct recipe_vary { /* a placeholder whose value is drawn for each request */
@@ -124,6 +127,8 @@ bool recipe_needs_generator(const struct recipe *r);
 bool recipe_asks_all(const struct recipe *r); /* every prompt for each piece */
 bool recipe_joins_page(const struct recipe *r);
 bool recipe_needs_keywords(const struct recipe *r);
+bool recipe_contrasts(const struct recipe *r); /* needs an amateur beside the generator */
+bool recipe_goes_on(const struct recipe *r);   /* its prompts are raw: there is no instruction */
 
 /* What the placeholders of one request stand for. */
 struct recipe_slots {

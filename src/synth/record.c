@@ -121,7 +121,7 @@ static void record_submit(void *state, const struct gen_request *q)
     struct record *r = state;
     struct waiting *w = &r->queue[(r->head + r->len++) % ROOM];
     w->tag = q->tag;
-    w->prompt = prompt_text_digest(q->system, q->user, q->prefill);
+    w->prompt = prompt_text_digest(q->system, q->raw ? q->raw : q->user, q->prefill);
     w->prefill = q->prefill ? xstrdup(q->prefill) : NULL;
 }
 
@@ -176,6 +176,7 @@ static struct digest record_digest(const void *state)
 }
 
 const struct generator_ops generator_record = { .name = "record",
+                                                .can = GENERATOR_RAW | GENERATOR_CONTRAST,
                                                 .open = record_open,
                                                 .room = record_room,
                                                 .submit = record_submit,

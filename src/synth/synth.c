@@ -19,11 +19,20 @@ static struct js *settings_of(const struct synth_conf *c)
     js_put(v, "recipe", recipe_json(c->recipe));
     js_put_text(v, "generator", recipe_needs_generator(c->recipe) ? c->generator : NULL);
     js_put_text(v, "model", c->gen.model);
+    if (recipe_contrasts(c->recipe))
+        js_put_text(v, "amateur", c->gen.amateur);
     js_put_text(v, "like", c->like);
     js_put_whole(v, "seed", (int64_t)c->seed);
     js_put_whole(v, "max_docs", (int64_t)c->max_docs);
     js_put_bool(v, "strict", c->strict);
     return v;
+}
+
+/* A model in one file is an input like others; of a folder the requests' keys have the digest. */
+static void add_model(struct strlist *all, const char *path)
+{
+    if (path && file_exists(path) && !file_is_dir(path))
+        strlist_add(all, path);
 }
 
 static enum st inputs_of(const struct synth_conf *c, struct js **out, struct err *err)
@@ -35,9 +44,10 @@ static enum st inputs_of(const struct synth_conf *c, struct js **out, struct err
         strlist_add(&all, c->decontaminate[i]);
     if (c->tokenizer)
         strlist_add(&all, c->tokenizer);
-    if (c->generator && recipe_needs_generator(c->recipe) && file_exists(c->generator) &&
-        !file_is_dir(c->generator))
-        strlist_add(&all, c->generator);
+    if (recipe_needs_generator(c->recipe))
+        add_model(&all, c->generator);
+    if (recipe_contrasts(c->recipe))
+        add_model(&all, c->gen.amateur);
     if (c->like) {
         char *m = path_join(c->like, "manifest.json");
         strlist_add(&all, m);

@@ -54,7 +54,7 @@ static struct js *prompt_json(const struct item *it)
     char hex[DIGEST_HEX];
     struct js *v = js_object();
     js_put_text(v, "system", it->system);
-    js_put_text(v, "user", it->user);
+    js_put_text(v, it->raw ? "raw" : "user", it->user);
     js_put_text(v, "prefill", it->prefill);
     js_put_text(v, "digest", digest_hex(it->prompt, hex)); /* names it in record:FILE */
     return v;
@@ -68,6 +68,10 @@ static struct js *sampling_json(const struct sampling *s)
     js_put_whole(v, "top_k", s->top_k);
     js_put_real(v, "min_p", s->min_p);
     js_put_real(v, "repetition_penalty", s->repetition_penalty);
+    if (s->contrast_lambda > 0) {
+        js_put_real(v, "contrast_lambda", s->contrast_lambda);
+        js_put_real(v, "contrast_alpha", s->contrast_alpha);
+    }
     js_put_whole(v, "max_tok", s->max_tok);
     for (int i = 0; i < s->n_stop; i++)
         js_push_text(stop, s->stop[i]);
@@ -112,9 +116,7 @@ static enum st ask(struct trial *t, const struct item *it, struct js *row, struc
     js_put_text(row, "verdict", NULL);
     if (!t->generator)
         return ST_OK;
-    const struct gen_request q = {
-        .system = it->system, .user = it->user, .prefill = it->prefill, .sampling = it->sampling
-    };
+    const struct gen_request q = item_request(it, 0);
     generator_submit(t->generator, &q);
     return judge(t, it, row, err);
 }
@@ -174,7 +176,7 @@ enum st synth_try(const struct synth_conf *conf, const char *doc,
                                    .only = doc };
     enum st st = pages_open(&t.pages, &pc, err);
     if (st == ST_OK && conf->generator && recipe_needs_generator(conf->recipe)) {
-        st = generator_open(&t.generator, conf->generator, &conf->gen, err);
+        st = generator_open_for(&t.generator, conf->recipe, conf->generator, &conf->gen, err);
         if (st == ST_OK)
             t.model = generator_digest(t.generator);
     }

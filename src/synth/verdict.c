@@ -236,15 +236,17 @@ void answer_judge(struct answer *a, const struct recipe *r, const struct ngram_i
     a->raw_loop = loop_share(scratch, raw, n_raw);
     a->source_kept = source_kept_share(scratch, t, n, a->source);
     a->raw_source_kept = source_kept_share(scratch, raw, n_raw, a->source);
-    a->raw_meta_talk = has_meta(scratch, raw, n_raw, a->source);
+    a->raw_meta_talk = !recipe_goes_on(r) && has_meta(scratch, raw, n_raw, a->source);
 
     flag(a, V_EMPTY, n_raw == 0);
     flag(a, V_TRUNCATED, a->hit_limit && (n == 0 || (!r->parse.cut_at_sentence && !a->cut_loop)));
     flag(a, V_NO_ROOM, a->no_room);
     flag(a, V_FILTERED, a->filtered);
-    flag(a, V_REFUSAL, is_refusal(raw, n_raw));
+    bool told = !recipe_goes_on(r); /* else the text is nobody's answer: "I can't" is its own */
+    flag(a, V_REFUSAL, told && is_refusal(raw, n_raw));
     flag(a, V_PROMPT_LEAK, leaks_prompt(scratch, t, n, a->frame, a->source));
-    flag(a, V_META_TALK, (a->n_meta_dropped && n == 0) || has_meta(scratch, t, n, a->source));
+    flag(a, V_META_TALK,
+         told && ((a->n_meta_dropped && n == 0) || has_meta(scratch, t, n, a->source)));
     flag(a, V_FORMAT, misses_form(a, r));
     flag(a, V_TOO_SHORT, a->n_words < l->min_words);
     flag(a, V_OVERLONG,

@@ -56,6 +56,14 @@ static void test_recipe_messages(void)
           "line 5: unknown placeholder {txt}" },
         { HEAD "prompts:\n  - name: a\n    user: go\n", "want {text} or {keywords}" },
         { HEAD "prompts:\n  - name: a\n", "line 4: a prompt needs" },
+        { HEAD "prompts:\n  - {name: a, user: \"{text}\", raw: \"{text}\"}\n",
+          "line 4: raw is text to go on with" },
+        { HEAD "prompts:\n  - {name: a, user: \"{text}\"}\n  - {name: b, raw: \"{text}\"}\n",
+          "line 5: raw prompts and others" },
+        { HEAD "prompts:\n  - {name: a, raw: \"{txt} {text}\"}\n", "line 4: unknown placeholder" },
+        { HEAD PROMPT "sampling: {contrast_alpha: 0.2}\n", "line 6: contrast_alpha says nothing" },
+        { HEAD PROMPT "sampling: {contrast_lambda: 1, contrast_alpha: 0}\n",
+          "line 6: contrast_alpha" },
         { HEAD "prompts: 7\n", "line 3: prompts: want a list" },
         { HEAD, "'prompts' is missing" },
         { PROMPT, "'name' is missing" },
@@ -524,6 +532,66 @@ static void test_item_key(void)
     recipe_free(c);
 }
 
+/* Two models in a request's key: what contrasts them is in it, and of other recipes it is not. */
+static void test_contrast_key(void)
+{
+#define CONTRAST_OF(rest) recipe_of(HEAD PROMPT "sampling: {temperature: 0.5" rest "}\n")
+    struct recipe *r[] = { CONTRAST_OF(""),
+                           CONTRAST_OF(", contrast_lambda: 0"),
+                           CONTRAST_OF(", contrast_lambda: 1"),
+                           CONTRAST_OF(", contrast_lambda: 0.5"),
+                           CONTRAST_OF(", contrast_lambda: 1, contrast_alpha: 0.2"),
+                           recipe_of(HEAD "prompts:\n  - name: a\n    raw: \"{text} go\"\n"
+                                          "sampling: {temperature: 0.5}\n") };
+    struct doc d = { .id = "1", .text = source, .n_bytes = sizeof source - 1 };
+    struct piece p = { source, sizeof source - 1, 30, 0 };
+    struct page pg = { &d, &p, 1 };
+    struct item it[N_OF(r)];
+    for (size_t i = 0; i < N_OF(r); i++) {
+        NEED(r[i], "no recipe %zu", i);
+        item_make(&it[i], r[i], &pg, 0, NULL, (struct digest){ 1, 2 }, 1, &scratch);
+        for (size_t k = 0; k < i; k++)
+            CHECK((digest_cmp(it[i].key, it[k].key) == 0) == (i == 1 && k == 0),
+                  "recipes %zu and %zu", i, k);
+    }
+    const struct gen_request turn = item_request(&it[0], 7), raw = item_request(&it[5], 7);
+    CHECK(turn.user && !turn.raw && turn.tag == 7, "a turn is raw");
+    CHECK(raw.raw && !raw.user && raw.raw_is_plain, "raw text is a turn");
+    CHECK(recipe_contrasts(r[2]) && !recipe_contrasts(r[1]) && recipe_goes_on(r[5]) &&
+              !recipe_goes_on(r[0]),
+          "what recipes are");
+    arena_release(&scratch);
+    for (size_t i = 0; i < N_OF(r); i++)
+        recipe_free(r[i]);
+}
+
+static void check_open(const char *recipe, const char *generator, const char *amateur, enum st want,
+                       const char *says)
+{
+    struct recipe *r;
+    struct generator *g = NULL;
+    struct err err = { "" };
+    const struct generator_conf conf = { .n_threads = 1, .amateur = amateur };
+    NEED(recipe_open(&r, recipe, &err) == ST_OK, "%s", err.msg);
+    enum st st = generator_open_for(&g, r, generator, &conf, &err);
+    CHECK(st == want && (st == ST_OK || (strstr(err.msg, says) && !g)), "%s: %d %s", recipe,
+          (int)st, err.msg);
+    generator_close(g);
+    recipe_free(r);
+}
+
+static void test_amateurs(void)
+{
+    const char *expert = "tests/golden/contrast/expert", *amateur = "tests/golden/contrast/amateur",
+               *other = "tests/golden/gguf/tiny.gguf";
+    check_open("contrast", expert, amateur, ST_OK, "");
+    check_open("contrast", expert, NULL, ST_USAGE, "want --amateur");
+    check_open("contrast", expert, other, ST_USAGE, "vocabulary");
+    check_open("contrast", expert, "tests/golden/nothing", ST_IO, "nothing");
+    check_open("extend", expert, amateur, ST_OK, ""); /* said to be unused */
+    check_open("extend", "record:tests/golden/nothing", NULL, ST_IO, "nothing");
+}
+
 static struct digest settings_digest(enum gen_precision precision, enum gen_kv kv, int n_threads)
 {
     struct generator *g;
@@ -568,6 +636,8 @@ static const struct check_test tests[] = {
     TEST(test_qa),
     TEST(test_hostile_answers),
     TEST(test_item_key),
+    TEST(test_contrast_key),
+    TEST(test_amateurs),
     TEST(test_local_settings),
     TEST(test_ledger_cut),
     TEST(test_ledger_damage),

@@ -129,6 +129,8 @@ static void test_prompts(void)
           "\n\nWrite the next paragraph of this text, in the same style and on the same subject. "
           "Do not repeat what was said.",
           NULL, NULL, 184 },
+        { "extend", "beginning", "", "", NULL, NULL, 256 },
+        { "contrast", "beginning", "", "", NULL, NULL, 256 },
         { "summary", "sentences", "", "\n\nSummarize this paragraph in three sentences.", NULL,
           NULL, 160 },
         { "rewire", "draft", "Draft:\n",
@@ -311,6 +313,10 @@ static const struct golden golden[] = {
     { "continue", source, false, V_COPY, source },
     { "summary", SHORT, false, V_KEPT, SHORT },
     { "summary", source, false, V_OVERLONG, source },
+    { "extend", REFUSAL " " LOST " In", true, V_KEPT, REFUSAL " " LOST }, /* nobody was asked */
+    { "extend", source, false, V_COPY, source },
+    { "contrast", LOST, false, V_KEPT, LOST },
+    { "contrast", "A boat. The text ends. A", true, V_TOO_SHORT, "A boat. The text ends." },
     { "rewire", "Plan: It serves visitors. Dates are scattered.\n\n**Improved text:**\n" REWRITE,
       false, V_KEPT, REWRITE },
     { "rewire", "Plan: It serves visitors.\n\n" REWRITE, false, V_FORMAT, "" },
