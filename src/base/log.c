@@ -192,6 +192,8 @@ void stop_on_signals(void)
     sigaction(SIGTERM, &a, NULL);
     a.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &a, NULL);
+    sigaction(SIGXFSZ, &a,
+              NULL); /* a file past `ulimit -f` is a write that fails, as a full disk */
 }
 
 bool stop_asked(void)

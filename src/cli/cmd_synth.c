@@ -88,7 +88,7 @@ static const struct field pilot_field[] = { SYNTH_FIELDS,
                                               .min = 4,
                                               .max = 1e6 } };
 
-static const struct synth_opts defaults = { SYNTH_WHO_DEFAULTS, .docs = 32 };
+static const struct synth_opts defaults = { SYNTH_WHO_DEFAULTS, .docs = 32, .retries = 8 };
 
 struct generator_conf synth_generator(const struct synth_opts *o, const struct cli *cli)
 {
@@ -100,6 +100,8 @@ struct generator_conf synth_generator(const struct synth_opts *o, const struct c
                                     .precision = gen_precision_by_name(o->precision),
                                     .kv = gen_kv_by_name(o->kv),
                                     .idle_s = o->idle,
+                                    .backoff_s = o->backoff,
+                                    .n_retry = o->retries ? (int)o->retries : -1,
                                     .seed = cli->seed };
 }
 

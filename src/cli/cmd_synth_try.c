@@ -27,7 +27,9 @@ static const struct field try_field[] = {
       .max = 1e6 },
 };
 
-static const struct synth_opts defaults = { SYNTH_WHO_DEFAULTS, .docs = 1 };
+static const struct synth_opts defaults = {
+    SYNTH_WHO_DEFAULTS, .docs = 1, .retries = 2 /* somebody waits in front */
+};
 
 static void print_text(const char *title, const char *text)
 {

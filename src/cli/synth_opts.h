@@ -11,8 +11,8 @@ struct synth_opts {
     const char *recipe, *generator, *amateur, *model, *out, *tokenizer, *like, *precision, *kv;
     const char *doc; /* of synth try */
     struct textlist decontaminate;
-    uint64_t max_docs, max_tokens, in_flight, docs;
-    double max_cost, max_time, price_in, price_out, idle;
+    uint64_t max_docs, max_tokens, in_flight, docs, retries;
+    double max_cost, max_time, price_in, price_out, idle, backoff;
 };
 
 #define SYNTH_AT(member) offsetof(struct synth_opts, member)
@@ -50,12 +50,25 @@ struct synth_opts {
           .choices = GEN_KVS,                                                                      \
           .help = "a local model's context is kept as halves, or as bytes in 53 % of the memory",  \
           .offset = SYNTH_AT(kv) },                                                                \
+        { .name = "retries",                                                                       \
+          .kind = FIELD_WHOLE,                                                                     \
+          .unit = "N",                                                                             \
+          .help = "how often a request is tried again when the line or the server failed",         \
+          .offset = SYNTH_AT(retries),                                                             \
+          .max = 100 },                                                                            \
+        { .name = "backoff",                                                                       \
+          .kind = FIELD_TIME,                                                                      \
+          .unit = "T",                                                                             \
+          .help = "pause before the first such try; doubled each time, a minute at most",          \
+          .offset = SYNTH_AT(backoff),                                                             \
+          .min = 0.001,                                                                            \
+          .max = 60 },                                                                             \
     {                                                                                              \
         .name = "idle", .kind = FIELD_TIME, .unit = "T",                                           \
         .help = "a server silent for so long has failed", .offset = SYNTH_AT(idle), .min = 1,      \
         .max = 86400                                                                               \
     }
-#define SYNTH_WHO_DEFAULTS .precision = "auto", .kv = "f16", .idle = 600
+#define SYNTH_WHO_DEFAULTS .precision = "auto", .kv = "f16", .idle = 600, .backoff = 0.5
 
 struct generator_conf synth_generator(const struct synth_opts *o, const struct cli *cli);
 

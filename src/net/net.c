@@ -10,6 +10,10 @@
  *   400 413 422 that speak
  *   of the context length   NET_TOO_LONG
  *   everything else         NET_REFUSED
+ *
+ * A server that says 429 or 503 has too much: half as many requests are let out from then on, and
+ * none before its Retry-After; every answer lets a little more out again, one request more a round
+ * of all. Refusals of requests that were out when the last halving came do not count again.
  */
 #include "net/net.h"
 
@@ -37,8 +41,8 @@ struct request {
     size_t n_bytes;
     uint64_t tag;
     int n_tries;
-    double first_s, ready_s; /* clock: posted; may start */
-    CURL *easy;              /* while it runs */
+    double first_s, ready_s, start_s; /* clock: posted; may start; last try began */
+    CURL *easy;                       /* while it runs */
     struct curl_slist *header;
     struct strbuf answer;
     bool too_big;
@@ -46,7 +50,7 @@ struct request {
     int status;
     enum net_class class_;
     char why[512];
-    struct request *next;
+    struct request *next, *prev; /* prev: among the running ones only */
 };
 
 struct queue {
@@ -61,6 +65,9 @@ struct net {
     struct queue waiting, done;
     struct request *running; /* unordered */
     int n_running;
+    double allowed;        /* to run at once: n_in_flight, less where the server has too much */
+    double halved_s;       /* clock: when that was last halved */
+    double closed_until_s; /* clock: Retry-After, for all */
     struct request *shown; /* whose body the caller reads */
     CURL **spare;
     size_t n_spare, cap_spare;
@@ -108,11 +115,12 @@ struct net *net_new(const struct net_conf *conf)
         n->conf = *conf;
     struct net_conf *c = &n->conf;
     c->n_in_flight = c->n_in_flight > 0 ? c->n_in_flight : 8;
-    c->n_retry = c->n_retry > 0 ? c->n_retry : c->n_retry < 0 ? 0 : 6;
+    c->n_retry = c->n_retry > 0 ? c->n_retry : c->n_retry < 0 ? 0 : 8;
     c->connect_s = c->connect_s > 0 ? c->connect_s : 10;
     c->idle_s = c->idle_s > 0 ? c->idle_s : 600;
     c->total_s = c->total_s > 0 ? c->total_s : 1800;
     c->backoff_s = c->backoff_s > 0 ? c->backoff_s : 0.5;
+    n->allowed = c->n_in_flight;
     rng_init(&n->rng, c->seed, "net jitter", 0);
     n->multi = curl_multi_init();
     if (!n->multi)
@@ -130,11 +138,9 @@ static void running_stop(struct net *n, struct request *r)
     r->easy = NULL;
     curl_slist_free_all(r->header);
     r->header = NULL;
-    for (struct request **at = &n->running; *at; at = &(*at)->next)
-        if (*at == r) {
-            *at = r->next;
-            break;
-        }
+    *(r->prev ? &r->prev->next : &n->running) = r->next;
+    if (r->next)
+        r->next->prev = r->prev;
     n->n_running--;
 }
 
@@ -168,11 +174,12 @@ int net_room(const struct net *n)
 void net_set_in_flight(struct net *n, int n_in_flight)
 {
     n->conf.n_in_flight = n_in_flight > 0 ? n_in_flight : 1;
+    n->allowed = n->conf.n_in_flight;
     curl_multi_setopt(n->multi, CURLMOPT_MAXCONNECTS, (long)n->conf.n_in_flight);
 }
 
-void net_post(struct net *n, const char *url, const char *bearer, const char *body, size_t n_bytes,
-              uint64_t tag)
+void net_post_later(struct net *n, const char *url, const char *bearer, const char *body,
+                    size_t n_bytes, uint64_t tag, double pause)
 {
     struct request *r = NEW(struct request);
     r->url = xstrdup(url);
@@ -182,8 +189,15 @@ void net_post(struct net *n, const char *url, const char *bearer, const char *bo
         r->n_bytes = n_bytes;
     }
     r->tag = tag;
-    r->first_s = r->ready_s = clock_s();
+    r->first_s = clock_s();
+    r->ready_s = r->first_s + pause;
     queue_put(&n->waiting, r);
+}
+
+void net_post(struct net *n, const char *url, const char *bearer, const char *body, size_t n_bytes,
+              uint64_t tag)
+{
+    net_post_later(n, url, bearer, body, n_bytes, tag, 0);
 }
 
 void net_get(struct net *n, const char *url, const char *bearer, uint64_t tag)
@@ -210,6 +224,7 @@ static void request_start(struct net *n, struct request *r)
         abort(); /* only without memory */
     r->easy = e;
     r->n_tries++;
+    r->start_s = clock_s();
     r->too_big = false;
     str_clear(&r->answer);
     r->curl_error[0] = '\0';
@@ -231,7 +246,10 @@ static void request_start(struct net *n, struct request *r)
     curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)ceil(c->idle_s));
     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)(c->total_s * 1e3));
+    r->prev = NULL;
     r->next = n->running;
+    if (r->next)
+        r->next->prev = r;
     n->running = r;
     n->n_running++;
     curl_multi_add_handle(n->multi, e);
@@ -331,26 +349,45 @@ static enum net_class judge(struct request *r, CURLcode code)
 }
 
 /* Seconds to wait before the next try; negative: there is none. */
-static double pause_s(struct net *n, struct request *r)
+static double pause_s(struct net *n, struct request *r, double after)
 {
     if (r->n_tries > n->conf.n_retry)
         return -1;
-    curl_off_t after = 0;
-    curl_easy_getinfo(r->easy, CURLINFO_RETRY_AFTER, &after);
     if (after > RETRY_AFTER_MAX) {
         size_t used = strlen(r->why);
-        snprintf(r->why + used, sizeof r->why - used, " (wants %lld s of pause)", (long long)after);
+        snprintf(r->why + used, sizeof r->why - used, " (wants %.0f s of pause)", after);
         return -1;
     }
     if (after > 0)
-        return (double)after + 0.1 * rng_uniform(&n->rng);
+        return after + 0.1 * rng_uniform(&n->rng);
     return easy_backoff(&n->rng, n->conf.backoff_s, r->n_tries - 1);
+}
+
+/* How many may run from now on, after what the server said to this one. */
+static void adapt(struct net *n, const struct request *r, double after)
+{
+    double now = clock_s();
+    if (r->class_ == NET_OK)
+        n->allowed = fmin(n->conf.n_in_flight, n->allowed + 1 / n->allowed);
+    if (r->status != 429 && r->status != 503)
+        return;
+    if (after > 0 && after <= RETRY_AFTER_MAX)
+        n->closed_until_s = fmax(n->closed_until_s, now + after);
+    if (r->start_s <= n->halved_s)
+        return;
+    n->halved_s = now;
+    n->allowed = fmax(1, fmin(n->allowed, n->n_running) / 2);
+    log_debug("the server has too much (HTTP %d): %d requests at once from now on", r->status,
+              (int)n->allowed);
 }
 
 static void finish(struct net *n, struct request *r, CURLcode code)
 {
+    curl_off_t after = 0;
+    curl_easy_getinfo(r->easy, CURLINFO_RETRY_AFTER, &after);
     r->class_ = judge(r, code);
-    double pause = r->class_ == NET_RETRY ? pause_s(n, r) : -1;
+    adapt(n, r, (double)after);
+    double pause = r->class_ == NET_RETRY ? pause_s(n, r, (double)after) : -1;
     running_stop(n, r);
     if (pause < 0) {
         queue_put(&n->done, r);
@@ -366,7 +403,9 @@ static double start_ready(struct net *n)
 {
     double now = clock_s(), wait = 1;
     struct request **at = &n->waiting.first;
-    while (*at && n->n_running < n->conf.n_in_flight) {
+    if (now < n->closed_until_s)
+        return fmin(wait, n->closed_until_s - now);
+    while (*at && n->n_running < (int)n->allowed) {
         if ((*at)->ready_s <= now) {
             request_start(n, queue_take(&n->waiting, at));
             continue;

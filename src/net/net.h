@@ -28,9 +28,9 @@ enum net_class {               /* what to do about an outcome */
 };
 
 struct net_conf {
-    int n_in_flight; /* at once; default 8 */
-    int n_retry; /* default 6: 0.5 s doubled each time with jitter, at most 60 s; Retry-After wins
-                  */
+    int n_in_flight; /* at once; default 8; fewer while the server says that it has too much */
+    int n_retry; /* default 8: 0.5 s doubled each time with jitter, at most 60 s: over a minute in
+                  * all, what a server takes to start again; Retry-After wins. Negative: none */
     double connect_s, idle_s, total_s; /* default 10, 600, 1800 */
     double backoff_s;                  /* first pause between tries; default 0.5 */
     uint64_t seed;                     /* of the jitter */
@@ -56,6 +56,9 @@ void net_set_in_flight(struct net *n, int n_in_flight);
  * everything. */
 void net_post(struct net *n, const char *url, const char *bearer, const char *body, size_t n_bytes,
               uint64_t tag);
+/* As net_post, but not before pause_s are over. */
+void net_post_later(struct net *n, const char *url, const char *bearer, const char *body,
+                    size_t n_bytes, uint64_t tag, double pause_s);
 void net_get(struct net *n, const char *url, const char *bearer, uint64_t tag);
 MUST_USE enum st net_next(struct net *n, struct net_reply *reply,
                           struct err *err); /* ST_OK, ST_END, ST_INTERRUPTED */

@@ -33,6 +33,7 @@ struct generator_conf {
     const char *amateur; /* of the local engine: a weaker model for contrastive decoding; or NULL */
     double idle_s;       /* a server that says nothing for so long has failed; 0: 600 */
     double backoff_s;    /* first pause before a request is tried again; 0: 0.5 */
+    int n_retry;         /* how often; 0: net's default, negative: never */
     uint64_t seed;       /* of the pauses' jitter */
 };
 

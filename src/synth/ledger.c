@@ -1,4 +1,8 @@
-/* synth/ledger.c - see ledger.h. In memory: key and place of every row, 32 bytes each. */
+/*
+ * synth/ledger.c - see ledger.h. In memory stands half the key and the place of every row, 16 bytes
+ * in a table that is 40 to 80 % full: 20 to 40 bytes a request. The whole key is compared in the
+ * row itself, which whoever finds it wants to read anyway.
+ */
 #include "synth/ledger.h"
 
 #include <errno.h>
@@ -13,16 +17,20 @@
 #include "base/mem.h"
 
 enum {
-    LINE_MAX_BYTES = 64 << 20,
+    OFFSET_BITS = 39, /* of a place: half a terabyte of lines, each under 16 MiB */
+    LENGTH_BITS = 24,
+    LINE_MAX_BYTES = (1 << LENGTH_BITS) - 1,
     SYNC_ROWS = 256,
     SYNC_S = 2,
     SUM_BYTES = 26 /* ,"sum":"0123456789abcdef"} */
 };
 
+#define OFFSET_MAX (((uint64_t)1 << OFFSET_BITS) - 1)
+
 struct entry {
-    struct digest key;
-    uint64_t offset;
-    uint32_t n_bytes; /* 0: an empty place in the table */
+    uint64_t half_key;
+    uint64_t offset : OFFSET_BITS, n_bytes : LENGTH_BITS; /* 0 bytes: an empty place in the table */
+    uint64_t shown : 1;
 };
 
 struct ledger {
@@ -38,38 +46,13 @@ struct ledger {
     double wall_before, last_at_s; /* open time: of earlier sessions; at the last row of this one */
     unsigned unsynced;
     struct strbuf line;
-    struct js *shown; /* owns the texts of the row last read */
+    struct js *tree; /* owns the texts of the row last read */
 };
 
 const char *finish_name(enum finish f)
 {
     static const char *const name[FINISH_N] = { "stop", "length", "no_room", "filtered" };
     return name[f];
-}
-
-static struct entry *table_find(const struct ledger *l, struct digest key)
-{
-    size_t i = key.lo & (l->cap - 1);
-    while (l->table[i].n_bytes && digest_cmp(l->table[i].key, key) != 0)
-        i = (i + 1) & (l->cap - 1);
-    return &l->table[i];
-}
-
-static void table_put(struct ledger *l, struct digest key, uint64_t offset, uint32_t n_bytes)
-{
-    if (2 * (l->n + 1) > l->cap) {
-        struct entry *old = l->table;
-        size_t old_cap = l->cap;
-        l->cap = old_cap ? 2 * old_cap : 1024;
-        l->table = NEW_ARRAY(struct entry, l->cap);
-        for (size_t i = 0; i < old_cap; i++)
-            if (old[i].n_bytes)
-                *table_find(l, old[i].key) = old[i];
-        free(old);
-    }
-    struct entry *e = table_find(l, key);
-    l->n += e->n_bytes == 0;
-    *e = (struct entry){ key, offset, n_bytes };
 }
 
 static void checksum(char sum[SUM_BYTES + 1], const char *bytes, size_t n)
@@ -113,6 +96,83 @@ bool ledger_parse(struct ledger_row *row, struct js **tree, const char *line, si
     return true;
 }
 
+/* Reads the line at a place; what row points to is valid until the next call. */
+static enum st read_row(struct ledger *l, const struct entry *e, struct ledger_row *row,
+                        struct err *err)
+{
+    str_clear(&l->line);
+    str_reserve(&l->line, e->n_bytes);
+    for (size_t done = 0; done < e->n_bytes;) {
+        ssize_t r = pread(l->fd, l->line.s + done, e->n_bytes - done, (off_t)(e->offset + done));
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r <= 0)
+            return err_set(err, ST_IO, "cannot read '%s' at byte %llu: %s", l->path,
+                           (unsigned long long)(e->offset + done),
+                           r < 0 ? strerror(errno) : "it became shorter");
+        done += (size_t)r;
+    }
+    js_free(l->tree);
+    l->tree = NULL;
+    if (!ledger_parse(row, &l->tree, l->line.s, e->n_bytes))
+        return err_set(err, ST_FORMAT, "'%s' changed at byte %llu while it was open", l->path,
+                       (unsigned long long)e->offset);
+    return ST_OK;
+}
+
+static size_t table_next(const struct ledger *l, size_t i)
+{
+    return (i + 1) & (l->cap - 1);
+}
+
+/* The key's place in the table with its row; ST_END: an empty one, where it would go. */
+static enum st table_find(struct ledger *l, struct digest key, struct entry **at,
+                          struct ledger_row *row, struct err *err)
+{
+    for (size_t i = key.lo & (l->cap - 1);; i = table_next(l, i)) {
+        *at = &l->table[i];
+        if (!(*at)->n_bytes)
+            return ST_END;
+        if ((*at)->half_key != key.lo)
+            continue;
+        enum st st = read_row(l, *at, row, err);
+        if (st < 0 || digest_cmp(row->key, key) == 0)
+            return st;
+    }
+}
+
+static void table_grow(struct ledger *l)
+{
+    struct entry *old = l->table;
+    size_t old_cap = l->cap;
+    l->cap = 2 * old_cap;
+    l->table = NEW_ARRAY(struct entry, l->cap);
+    for (size_t k = 0; k < old_cap; k++) {
+        size_t i = old[k].half_key & (l->cap - 1);
+        while (old[k].n_bytes && l->table[i].n_bytes)
+            i = table_next(l, i);
+        if (old[k].n_bytes)
+            l->table[i] = old[k];
+    }
+    free(old);
+}
+
+/* Of two rows of one key the later counts. */
+static enum st table_put(struct ledger *l, struct digest key, uint64_t offset, size_t n_bytes,
+                         struct err *err)
+{
+    struct entry *at;
+    struct ledger_row row;
+    if (5 * (l->n + 1) > 4 * l->cap)
+        table_grow(l);
+    enum st st = table_find(l, key, &at, &row, err);
+    if (st < 0)
+        return st;
+    l->n += st == ST_END;
+    *at = (struct entry){ key.lo, offset, n_bytes, 0 };
+    return ST_OK;
+}
+
 static void count(struct ledger *l, const struct ledger_row *row, double at_s)
 {
     l->stats.n_rows++;
@@ -122,17 +182,18 @@ static void count(struct ledger *l, const struct ledger_row *row, double at_s)
         l->wall_before = at_s;
 }
 
-/* Takes a line that ends at the file's offset end (behind its newline). */
-static bool take_line(struct ledger *l, const char *line, size_t n, uint64_t offset)
+/* Takes a line; ST_END: it is damaged. */
+static enum st take_line(struct ledger *l, const char *line, size_t n, uint64_t offset,
+                         struct err *err)
 {
     struct ledger_row row;
     struct js *tree;
     if (!ledger_parse(&row, &tree, line, n))
-        return false;
+        return ST_END;
     count(l, &row, js_get_real(tree, "at_s", 0));
-    table_put(l, row.key, offset, (uint32_t)n);
+    enum st st = table_put(l, row.key, offset, n, err);
     js_free(tree);
-    return true;
+    return st;
 }
 
 /* Reads what is there. Damage followed by a good line is skipped; damage at the end is a torn
@@ -144,12 +205,14 @@ static enum st load(struct ledger *l, struct err *err)
     size_t cap = 0;
     uint64_t at = 0, bad = 0;
     ssize_t got;
+    enum st st = ST_OK;
     if (!f)
         return err_set(err, ST_IO, "cannot read '%s': %s", l->path, strerror(errno));
-    while ((got = getline(&line, &cap, f)) > 0) {
+    while (st >= 0 && (got = getline(&line, &cap, f)) > 0) {
         size_t n = (size_t)got;
-        bool whole = line[n - 1] == '\n' && n <= LINE_MAX_BYTES;
-        if (whole && take_line(l, line, n - 1, at)) {
+        bool whole = line[n - 1] == '\n' && n <= LINE_MAX_BYTES && at + n <= OFFSET_MAX;
+        st = whole ? take_line(l, line, n - 1, at, err) : ST_END;
+        if (st == ST_OK) {
             l->end = at + n;
             l->stats.n_damaged += bad;
             bad = 0;
@@ -158,7 +221,8 @@ static enum st load(struct ledger *l, struct err *err)
         }
         at += n;
     }
-    enum st st = ferror(f) ? err_set(err, ST_IO, "'%s': %s", l->path, strerror(errno)) : ST_OK;
+    if (st >= 0)
+        st = ferror(f) ? err_set(err, ST_IO, "'%s': %s", l->path, strerror(errno)) : ST_OK;
     free(line);
     fclose(f);
     if (st == ST_OK && l->stats.n_damaged)
@@ -220,13 +284,8 @@ void ledger_close(struct ledger *l)
     free(l->path);
     free(l->table);
     str_release(&l->line);
-    js_free(l->shown);
+    js_free(l->tree);
     free(l);
-}
-
-bool ledger_has(const struct ledger *l, struct digest key)
-{
-    return table_find(l, key)->n_bytes != 0;
 }
 
 enum st ledger_sync(struct ledger *l, struct err *err)
@@ -269,6 +328,9 @@ enum st ledger_add(struct ledger *l, const struct ledger_row *row, struct err *e
     if (l->line.n > LINE_MAX_BYTES)
         return err_set(err, ST_LIMIT, "an answer of %zu bytes is too long for the ledger",
                        row->n_raw);
+    if (l->end + l->line.n > OFFSET_MAX)
+        return err_set(err, ST_LIMIT, "'%s' is full: %llu GiB", l->path,
+                       (unsigned long long)(OFFSET_MAX >> 30));
     for (size_t done = 0; done < l->line.n;) {
         ssize_t w = write(l->fd, l->line.s + done, l->line.n - done);
         if (w < 0 && errno == EINTR)
@@ -285,13 +347,17 @@ enum st ledger_add(struct ledger *l, const struct ledger_row *row, struct err *e
         }
         done += (size_t)w;
     }
-    table_put(l, row->key, l->end, (uint32_t)(l->line.n - 1));
+    uint64_t offset = l->end;
+    size_t n_bytes = l->line.n - 1;
     l->end += l->line.n;
     l->stats.n_rows++;
     l->stats.n_tok_prompt += row->n_tok_prompt;
     l->stats.n_tok += row->n_tok;
     l->last_at_s = at_s;
     l->unsynced++;
+    enum st st = table_put(l, row->key, offset, n_bytes, err);
+    if (st < 0)
+        return st;
     if (l->unsynced >= SYNC_ROWS || clock_s() - l->synced_s >= SYNC_S)
         return ledger_sync(l, err);
     return ST_OK;
@@ -299,27 +365,19 @@ enum st ledger_add(struct ledger *l, const struct ledger_row *row, struct err *e
 
 enum st ledger_get(struct ledger *l, struct digest key, struct ledger_row *row, struct err *err)
 {
-    const struct entry *e = table_find(l, key);
-    if (!e->n_bytes)
-        return ST_END;
-    str_clear(&l->line);
-    str_reserve(&l->line, e->n_bytes);
-    for (size_t done = 0; done < e->n_bytes;) {
-        ssize_t r = pread(l->fd, l->line.s + done, e->n_bytes - done, (off_t)(e->offset + done));
-        if (r < 0 && errno == EINTR)
-            continue;
-        if (r <= 0)
-            return err_set(err, ST_IO, "cannot read '%s' at byte %llu: %s", l->path,
-                           (unsigned long long)(e->offset + done),
-                           r < 0 ? strerror(errno) : "it became shorter");
-        done += (size_t)r;
+    struct entry *at;
+    enum st st = table_find(l, key, &at, row, err);
+    if (st == ST_OK) {
+        row->again = at->shown;
+        at->shown = 1;
     }
-    js_free(l->shown);
-    l->shown = NULL;
-    if (!ledger_parse(row, &l->shown, l->line.s, e->n_bytes))
-        return err_set(err, ST_FORMAT, "'%s' changed at byte %llu while it was open", l->path,
-                       (unsigned long long)e->offset);
-    return ST_OK;
+    return st;
+}
+
+void ledger_rewind(struct ledger *l)
+{
+    for (size_t i = 0; i < l->cap; i++)
+        l->table[i].shown = 0;
 }
 
 struct ledger_stats ledger_stats(const struct ledger *l)

@@ -41,6 +41,7 @@ struct ledger_row {
     size_t n_raw;
     uint32_t n_tok_prompt, n_tok;
     double wall_s;
+    bool again; /* read: it was got before, since the last rewind */
 };
 
 struct ledger_stats {
@@ -55,12 +56,12 @@ struct ledger;
 /* Opens DIR/ledger.jsonl, made when absent. ST_IO names the process that has it open. */
 MUST_USE enum st ledger_open(struct ledger **out, const char *dir, struct err *err);
 void ledger_close(struct ledger *l); /* NULL is fine; syncs */
-bool ledger_has(const struct ledger *l, struct digest key);
 /* ST_IO on a full disk: everything written before is safe and whole. */
 MUST_USE enum st ledger_add(struct ledger *l, const struct ledger_row *row, struct err *err);
 /* The row of a key; texts are valid until the next call. ST_END: it is not there. */
 MUST_USE enum st ledger_get(struct ledger *l, struct digest key, struct ledger_row *row,
                             struct err *err);
+void ledger_rewind(struct ledger *l); /* no row was got */
 MUST_USE enum st ledger_sync(struct ledger *l, struct err *err);
 struct ledger_stats ledger_stats(const struct ledger *l);
 

@@ -130,7 +130,7 @@ enum st synth_pilot(const struct synth_conf *conf, uint64_t n, struct js **row, 
         double ask_s = clock_s() - start;
         if (st == ST_OK)
             st = job_settle(&j, false, err);
-        if (st == ST_OK && j.n_requests == 0)
+        if (st == ST_OK && rates_answered(&j.rates) == 0)
             st = err_set(err, ST_NET, "no request of the pilot was answered: %s", j.why);
         if (st == ST_OK) {
             *row = forecast(&j, conf, speed(&j, path, ask_s, before));

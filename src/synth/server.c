@@ -3,9 +3,12 @@
  *
  * Every sampling field is sent, because servers' defaults differ. A server that knows only OpenAI's
  * own fields says so with a 400 that names the stranger; then the extras are left out from there
- * on, with a warning when the recipe sets one of them and "left_out" in the manifest. An answer
- * that is no JSON, has no choices or is empty is asked again (REPOST_MAX times); an empty one that
- * stays empty is an answer.
+ * on, with a warning when the recipe sets one of them and "left_out" in the manifest.
+ *
+ * An answer that is no JSON, has no choices or is empty is asked for again (REPOST_MAX times); an
+ * empty one that stays empty is an answer. What cannot come from a server of this kind (an HTML
+ * page, 404, another protocol) ends the run when it is the first thing that comes: the address is
+ * wrong. From a server that has answered before it is an accident, and asked for again as well.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,17 +20,19 @@
 #include "synth/generator.h"
 
 enum { REPOST_MAX = 2, DEFAULT_IN_FLIGHT = 16, IN_FLIGHT_MAX = 1024 };
+#define NO_CALL SIZE_MAX
+#define REPOST_S 0.5 /* before an answer is asked for again, unless --backoff says otherwise */
 
 enum fields { FIELDS_ALL, FIELDS_OPENAI, FIELDS_OPENAI_NEW, N_FIELDS }; /* what a body holds */
 
 struct call { /* a request that is out; the tag of net is its index */
-    bool used;
     uint64_t tag;
     char *system, *user, *prefill;
     struct sampling sampling;
     char **stop;
     int n_post;
     enum fields sent; /* how its last body was written */
+    size_t next_free; /* of a call that is not used */
 };
 
 struct server {
@@ -35,7 +40,9 @@ struct server {
     const char *key;
     struct net *net;
     struct call *call;
-    size_t n_call, cap_call;
+    size_t n_call, cap_call, first_free; /* NO_CALL: none is free */
+    bool answered;                       /* once at least, as a server of this kind does */
+    double backoff_s;
     enum fields fields;
     int n_in_flight;
     struct js *about;
@@ -175,6 +182,8 @@ static enum st server_open(void **state, const char *where, const struct generat
     s->base = xasprintf("%.*s%s", (int)len, where, has_v1 ? "" : "/v1");
     s->chat = xasprintf("%s/chat/completions", s->base);
     s->key = conf->key;
+    s->first_free = NO_CALL;
+    s->backoff_s = conf->backoff_s > 0 ? conf->backoff_s : REPOST_S;
     struct net_conf nc = {
         .idle_s = conf->idle_s, .backoff_s = conf->backoff_s, .seed = conf->seed, .n_retry = 2
     }; /* while looking: somebody waits in front */
@@ -183,7 +192,7 @@ static enum st server_open(void **state, const char *where, const struct generat
     if (st == ST_OK)
         st = look_at_props(s, conf->n_in_flight, err);
     if (st == ST_OK) {
-        nc.n_retry = 0; /* the default */
+        nc.n_retry = conf->n_retry;
         nc.n_in_flight = s->n_in_flight;
         net_free(s->net);
         s->net = net_new(&nc);
@@ -254,34 +263,46 @@ static void write_body(struct server *s, const struct call *c)
     js_free(v);
 }
 
-static void post(struct server *s, size_t i)
+static void post(struct server *s, size_t i, double pause_s)
 {
     struct call *c = &s->call[i];
     c->n_post++;
     c->sent = s->fields;
     write_body(s, c);
-    net_post(s->net, s->chat, s->key, s->body.s, s->body.n, i);
+    net_post_later(s->net, s->chat, s->key, s->body.s, s->body.n, i, pause_s);
+}
+
+static size_t call_take(struct server *s)
+{
+    size_t i = s->first_free;
+    if (i == NO_CALL) {
+        GROW(s->call, s->n_call, s->cap_call);
+        return s->n_call++;
+    }
+    s->first_free = s->call[i].next_free;
+    return i;
+}
+
+static void call_give_back(struct server *s, size_t i)
+{
+    call_release(&s->call[i]);
+    s->call[i].next_free = s->first_free;
+    s->first_free = i;
 }
 
 static void server_submit(void *state, const struct gen_request *r)
 {
     struct server *s = state;
-    size_t i = 0;
-    while (i < s->n_call && s->call[i].used)
-        i++;
-    if (i == s->n_call) {
-        GROW(s->call, s->n_call, s->cap_call);
-        s->n_call++;
-    }
+    size_t i = call_take(s);
     struct call *c = &s->call[i];
-    *c = (struct call){ .used = true, .tag = r->tag, .sampling = r->sampling };
+    *c = (struct call){ .tag = r->tag, .sampling = r->sampling };
     c->system = r->system ? xstrdup(r->system) : NULL;
     c->user = xstrdup(r->user);
     c->prefill = r->prefill && *r->prefill ? xstrdup(r->prefill) : NULL;
     c->stop = NEW_ARRAY(char *, (size_t)r->sampling.n_stop + 1);
     for (int k = 0; k < r->sampling.n_stop; k++)
         c->stop[k] = xstrdup(r->sampling.stop[k]);
-    post(s, i);
+    post(s, i, 0);
 }
 
 /* A 400 that names one of our fields: the next smaller set of fields; false when it is not about
@@ -324,42 +345,91 @@ static uint32_t token_count(const struct js *usage, const char *key)
     return n > 0 && n < 1e9 ? (uint32_t)n : 0;
 }
 
+/* Servers in Python write NaN and Infinity where JSON has no word for them, beside
+ * log-probabilities for one: null for each of them outside texts. False when there is none. */
+static bool without_nan(struct strbuf *out, const char *s, size_t n)
+{
+    static const char *const word[] = { "-Infinity", "Infinity", "NaN" };
+    bool found = false, in_text = false;
+    str_clear(out);
+    for (size_t i = 0; i < n; i++) {
+        size_t len = 0;
+        for (size_t k = 0; k < sizeof word / sizeof *word && !in_text && !len; k++)
+            len = strncmp(s + i, word[k], strlen(word[k])) == 0 ? strlen(word[k]) : 0;
+        if (len) {
+            str_adds(out, "null");
+            i += len - 1;
+            found = true;
+            continue;
+        }
+        if (in_text && s[i] == '\\' && i + 1 < n)
+            str_addc(out, s[i++]);
+        else if (s[i] == '"')
+            in_text = !in_text;
+        str_addc(out, s[i]);
+    }
+    return found;
+}
+
+/* The choice that says it is the first, or says nothing of it; we ask for one, some give more. */
+static const struct js *first_choice(const struct js *reply)
+{
+    const struct js *list = js_get(reply, "choices");
+    for (size_t i = 0; i < js_len(list); i++)
+        if (js_get_whole(js_at(list, i), "index", 0) == 0)
+            return js_at(list, i);
+    return js_at(list, 0);
+}
+
 enum read { READ_OK, READ_EMPTY, READ_BAD };
+
+static enum read read_choice(struct server *s, const struct call *c, const struct js *reply,
+                             struct generation *out)
+{
+    const struct js *choice = first_choice(reply), *message = js_get(choice, "message");
+    const struct js *content = js_get(message, "content"), *usage = js_get(reply, "usage");
+    const char *finish = js_get_text(choice, "finish_reason", "");
+    size_t n = 0, n_prefill = c->prefill ? strlen(c->prefill) : 0;
+    const char *text = js_as_text(content, &n);
+    if (js_kind(message) != JS_OBJECT) {
+        const struct js *e = js_get(reply, "error"); /* some proxies say 200 to everything */
+        const char *said = js_get_text(e, "message", js_as_text(e, NULL));
+        snprintf(s->why, sizeof s->why, "the answer has no choices[0].message%s%.200s",
+                 said ? ": " : "", said ? said : "");
+        return READ_BAD;
+    }
+    if (!text && content && js_kind(content) != JS_NULL) {
+        snprintf(s->why, sizeof s->why, "choices[0].message.content is no text");
+        return READ_BAD;
+    }
+    str_clear(&s->text);
+    if (c->prefill && (n < n_prefill || memcmp(text, c->prefill, n_prefill) != 0))
+        str_adds(&s->text, c->prefill);
+    str_add(&s->text, text ? text : "", n);
+    out->text = s->text.s;
+    out->n_bytes = s->text.n;
+    out->finish = strcmp(finish, "length") == 0           ? FINISH_LENGTH
+                  : strcmp(finish, "content_filter") == 0 ? FINISH_FILTERED
+                                                          : FINISH_STOP;
+    out->n_tok_prompt = token_count(usage, "prompt_tokens");
+    out->n_tok = token_count(usage, "completion_tokens");
+    if (!out->n_tok)
+        out->n_tok = (uint32_t)((n + 2) / 3); /* says nothing: 3 bytes a token */
+    return n == 0 && out->finish == FINISH_STOP ? READ_EMPTY : READ_OK;
+}
 
 static enum read read_reply(struct server *s, const struct call *c, const struct net_reply *reply,
                             struct generation *out)
 {
     struct js *v = NULL;
-    struct err bad;
-    enum read how = READ_OK;
-    if (js_parse(&v, reply->body, reply->n_bytes, &bad) < 0) {
+    struct err bad, worse;
+    if (js_parse(&v, reply->body, reply->n_bytes, &bad) < 0 &&
+        (!without_nan(&s->text, reply->body, reply->n_bytes) ||
+         js_parse(&v, s->text.s, s->text.n, &worse) < 0)) {
         snprintf(s->why, sizeof s->why, "the answer is no JSON: %s", bad.msg);
         return READ_BAD;
     }
-    const struct js *choice = js_at(js_get(v, "choices"), 0), *message = js_get(choice, "message");
-    const struct js *usage = js_get(v, "usage");
-    const char *text = js_get_text(message, "content", NULL);
-    const char *finish = js_get_text(choice, "finish_reason", "");
-    if (!message) {
-        snprintf(s->why, sizeof s->why, "the answer has no choices[0].message");
-        how = READ_BAD;
-    } else {
-        str_clear(&s->text);
-        if (c->prefill && (!text || strncmp(text, c->prefill, strlen(c->prefill)) != 0))
-            str_adds(&s->text, c->prefill);
-        str_adds(&s->text, text ? text : "");
-        out->text = s->text.s;
-        out->n_bytes = s->text.n;
-        out->finish = strcmp(finish, "length") == 0           ? FINISH_LENGTH
-                      : strcmp(finish, "content_filter") == 0 ? FINISH_FILTERED
-                                                              : FINISH_STOP;
-        out->n_tok_prompt = token_count(usage, "prompt_tokens");
-        out->n_tok = token_count(usage, "completion_tokens");
-        if (!out->n_tok && text)
-            out->n_tok = (uint32_t)((strlen(text) + 2) / 3); /* says nothing: 3 bytes a token */
-        if ((!text || !*text) && out->finish == FINISH_STOP)
-            how = READ_EMPTY;
-    }
+    enum read how = read_choice(s, c, v, out);
     js_free(v);
     return how;
 }
@@ -372,7 +442,13 @@ static void fail(struct server *s, struct generation *out, const char *why)
     out->why = s->why;
 }
 
-/* One reply to its end: false when it was posted again. Negative st: nothing can go on. */
+/* No word of a server of this kind: it is another one, or nobody knows our path there. */
+static bool is_stranger(const struct net_reply *reply)
+{
+    return reply->status == 404 || reply->status == 405 || reply->status < 400;
+}
+
+/* One reply to its end, or *again: it is to be posted again. Negative st: nothing can go on. */
 static enum st take_reply(struct server *s, const struct net_reply *reply, struct generation *out,
                           bool *again, struct err *err)
 {
@@ -383,6 +459,7 @@ static enum st take_reply(struct server *s, const struct net_reply *reply, struc
     switch (reply->class_) {
     case NET_OK: {
         enum read how = read_reply(s, c, reply, out);
+        s->answered |= how != READ_BAD;
         if (how != READ_OK && c->n_post <= REPOST_MAX)
             *again = true;
         else if (how == READ_BAD)
@@ -390,6 +467,7 @@ static enum st take_reply(struct server *s, const struct net_reply *reply, struc
         break;
     }
     case NET_TOO_LONG:
+        s->answered = true;
         out->text = "";
         out->finish = FINISH_NO_ROOM;
         break;
@@ -403,9 +481,10 @@ static enum st take_reply(struct server *s, const struct net_reply *reply, struc
             return err_set(err, ST_USAGE,
                            "%s (the key is taken from MIXLAW_API_KEY or OPENAI_API_KEY)",
                            reply->why);
-        else if (reply->status == 404 || reply->status == 405 || reply->status == 200 ||
-                 (reply->status >= 300 && reply->status < 400) || !reply->status)
+        else if (is_stranger(reply) && !s->answered)
             return err_set(err, ST_NET, "'%s': %s", s->chat, reply->why);
+        else if (is_stranger(reply) && c->n_post <= REPOST_MAX)
+            *again = true;
         else
             fail(s, out, reply->why);
         break;
@@ -425,10 +504,11 @@ static enum st server_next(void *state, struct generation *out, struct err *err)
         size_t i = (size_t)reply.tag;
         st = take_reply(s, &reply, out, &again, err);
         if (st == ST_OK && again) {
-            post(s, i);
+            bool stranger = reply.class_ == NET_REFUSED && is_stranger(&reply);
+            post(s, i, stranger ? s->backoff_s * s->call[i].n_post : 0);
             continue;
         }
-        call_release(&s->call[i]);
+        call_give_back(s, i);
         return st;
     }
 }

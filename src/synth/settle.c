@@ -34,9 +34,9 @@ struct settle {
     struct outstream *verdicts;
     struct js *samples;
     int n_sample_kept, n_sample_dropped;
-    struct dedup *kept;  /* answers so far */
-    const char *of;      /* id of the one that this answer repeats, or NULL */
-    struct digests keys; /* of requests seen so far */
+    struct dedup *kept;        /* answers so far */
+    const char *of;            /* id of the one that this answer repeats, or NULL */
+    struct digests unanswered; /* keys of requests seen so far that have no row in the ledger */
     struct strbuf line, scratch;
     struct join join;
     uint64_t page_tok_prompt, page_tok, page_kept_tok, page_requests;
@@ -277,23 +277,24 @@ static enum st settle_answer(struct settle *s, const struct item *it, struct err
     struct job *j = s->job;
     struct ledger_row row;
     struct answer a = { .raw = "", .source = "", .frame = "" };
-    if (digests_has(&s->keys, it->key))
-        return ST_OK; /* the same piece stands on two pages: one request, one document */
-    digests_add(&s->keys, it->key);
     enum st st = ledger_get(j->ledger, it->key, &row, err);
     if (st < 0)
         return st;
+    if (st == ST_OK ? row.again : digests_has(&s->unanswered, it->key))
+        return ST_OK; /* the same piece stands on two pages: one request, one document */
+    if (st == ST_END)
+        digests_add(&s->unanswered, it->key);
     if (st == ST_END && !digests_has(&j->failed, it->key)) {
         j->n_pending++;
         return ST_OK;
     }
     s->of = NULL;
+    j->n_requests++;
     if (st == ST_END) {
         str_adds(&a.text, "");
         a.verdict = V_FAILED;
     } else {
         judge(s, it, &row, &a);
-        j->n_requests++;
         j->n_tok_prompt += row.n_tok_prompt;
         j->n_tok += row.n_tok;
         s->page_requests++;
@@ -390,6 +391,8 @@ enum st job_settle(struct job *j, bool write, struct err *err)
     char *verdicts = path_join(j->conf->out, "verdicts.jsonl.zst");
     char *samples = path_join(j->conf->out, "samples.json");
     enum st st = ST_OK;
+    if (j->ledger)
+        ledger_rewind(j->ledger);
     if (write) {
         st = remove_old(j, err);
         if (st == ST_OK && recipe_needs_generator(j->recipe))
@@ -419,7 +422,7 @@ enum st job_settle(struct job *j, bool write, struct err *err)
     str_release(&s.join.text); /* of a page that was not finished */
     js_free(s.join.pieces);
     js_free(s.join.variants);
-    free(s.keys.d);
+    free(s.unanswered.d);
     free(verdicts);
     free(samples);
     return st;

@@ -1,9 +1,9 @@
-/* tests/synth/main.c - recipes, passages, answers and verdicts, the ledger. What the shipped
- * recipes do is in recipes.c, whole runs are in run.sh. */
+/* tests/synth/main.c - recipes, passages, answers and verdicts. What the shipped recipes do is in
+ * recipes.c, the ledger in ledger.c, killed runs in kills.c, runs against servers in run.sh and
+ * bad_days.sh. */
 #include "synth_tests.h"
 
 #include <math.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,7 +12,6 @@
 #include "base/mem.h"
 #include "synth/generator.h"
 #include "synth/item.h"
-#include "synth/ledger.h"
 #include "synth/recipe.h"
 #include "synth/text.h"
 #include "synth/verdict.h"
@@ -356,155 +355,6 @@ static void test_hostile_answers(void)
         recipe_free((struct recipe *)form[f]);
 }
 
-static void add_rows(struct ledger *l, int from, int to)
-{
-    for (int i = from; i < to; i++) {
-        char raw[64];
-        struct err err;
-        int n = snprintf(raw, sizeof raw, "answer %d \"quoted\"\n\t%c", i, i % 5 ? 'x' : '\\');
-        const struct ledger_row row = { .key = { (uint64_t)i + 1, (uint64_t)i * 977 },
-                                        .prompt = { 3, (uint64_t)i },
-                                        .id = "doc \"1\"",
-                                        .piece = i,
-                                        .variant = "after",
-                                        .finish = (enum finish)(i % FINISH_N),
-                                        .raw = raw,
-                                        .n_raw = (size_t)n,
-                                        .n_tok_prompt = 10,
-                                        .n_tok = (uint32_t)i };
-        CHECK(ledger_add(l, &row, &err) == ST_OK, "%s", err.msg);
-    }
-}
-
-static int count_rows(struct ledger *l, int n)
-{
-    int have = 0;
-    for (int i = 0; i < n; i++) {
-        const struct digest key = { (uint64_t)i + 1, (uint64_t)i * 977 };
-        struct ledger_row row;
-        struct err err;
-        enum st st = ledger_get(l, key, &row, &err);
-        if (st == ST_END)
-            continue;
-        have++;
-        char want[32];
-        snprintf(want, sizeof want, "answer %d \"quoted\"", i);
-        CHECK(st == ST_OK && strncmp(row.raw, want, strlen(want)) == 0 && row.piece == i &&
-                  row.finish == (enum finish)(i % FINISH_N) && row.n_tok == (uint32_t)i &&
-                  strcmp(row.id, "doc \"1\"") == 0,
-              "row %d: %s", i, row.raw);
-    }
-    return have;
-}
-
-/* Cut at every byte: the whole rows before the cut are there, the rest can be written again. */
-static void test_ledger_cut(void)
-{
-    enum { ROWS = 12 };
-    struct err err;
-    struct ledger *l;
-    struct strbuf all = { 0 };
-    char *dir = path_join(check_dir(), "cut"), *path = path_join(dir, "ledger.jsonl");
-    NEED(ledger_open(&l, dir, &err) == ST_OK, "%s", err.msg);
-    add_rows(l, 0, ROWS);
-    CHECK(count_rows(l, ROWS) == ROWS, "not all are there");
-    struct ledger *second;
-    CHECK(ledger_open(&second, dir, &err) == ST_IO, "two have it open");
-    ledger_close(l);
-    NEED(file_read(path, 1 << 20, &all, &err) == ST_OK, "%s", err.msg);
-    for (size_t n = 0; n <= all.n; n++) {
-        int whole = 0;
-        for (size_t i = 0; i < n; i++)
-            whole += all.s[i] == '\n';
-        CHECK(file_write(path, all.s, n, &err) == ST_OK, "%s", err.msg);
-        NEED(ledger_open(&l, dir, &err) == ST_OK, "cut at %zu: %s", n, err.msg);
-        CHECK(count_rows(l, ROWS) == whole, "cut at %zu: other rows than %d", n, whole);
-        CHECK((ledger_stats(l).n_torn_bytes > 0) == (n > 0 && all.s[n - 1] != '\n'), "cut at %zu",
-              n);
-        if (n % 50 == 0) {
-            add_rows(l, whole, ROWS);
-            ledger_close(l);
-            NEED(ledger_open(&l, dir, &err) == ST_OK, "%s", err.msg);
-            CHECK(count_rows(l, ROWS) == ROWS, "cut at %zu: not all again", n);
-            CHECK(ledger_stats(l).n_torn_bytes == 0 && ledger_stats(l).n_damaged == 0, "not clean");
-        }
-        ledger_close(l);
-    }
-    str_release(&all);
-    free(dir);
-    free(path);
-}
-
-/* A flipped byte costs its row alone (the last row: is cut off); the others stay. */
-static void test_ledger_damage(void)
-{
-    enum { ROWS = 6 };
-    struct err err;
-    struct ledger *l;
-    struct strbuf all = { 0 };
-    char *dir = path_join(check_dir(), "damage"), *path = path_join(dir, "ledger.jsonl");
-    NEED(ledger_open(&l, dir, &err) == ST_OK, "%s", err.msg);
-    add_rows(l, 0, ROWS);
-    ledger_close(l);
-    NEED(file_read(path, 1 << 20, &all, &err) == ST_OK, "%s", err.msg);
-    for (size_t i = 0; i < all.n; i += 3) {
-        char was = all.s[i];
-        all.s[i] ^= 0x15;
-        CHECK(file_write(path, all.s, all.n, &err) == ST_OK, "%s", err.msg);
-        all.s[i] = was;
-        NEED(ledger_open(&l, dir, &err) == ST_OK, "byte %zu: %s", i, err.msg);
-        int have = count_rows(l, ROWS);
-        CHECK(have == ROWS - 1 || (was == '\n' && have == ROWS - 2), "byte %zu: %d rows", i, have);
-        ledger_close(l);
-    }
-    str_release(&all);
-    free(dir);
-    free(path);
-}
-
-static void test_ledger_full_disk(void)
-{
-    struct err err;
-    struct ledger *l;
-    char *dir = path_join(check_dir(), "full");
-    NEED(dir_make(dir, &err) == ST_OK, "%s", err.msg);
-    char *command = xasprintf("mount -t tmpfs -o size=64k tmpfs %s 2>/dev/null", dir);
-    if (system(command) != 0) {
-        free(command);
-        free(dir);
-        SKIP("no small disk to fill: mounting a tmpfs needs root");
-    }
-    free(command);
-    int done = 0;
-    enum st st = ledger_open(&l, dir, &err);
-    CHECK(st == ST_OK, "%s", err.msg);
-    while (st == ST_OK && done < 10000) {
-        const struct ledger_row row = { .key = { (uint64_t)done + 1, (uint64_t)done * 977 },
-                                        .id = "d",
-                                        .variant = "v",
-                                        .raw = "some text of an answer",
-                                        .n_raw = 22 };
-        st = ledger_add(l, &row, &err);
-        done += st == ST_OK;
-    }
-    CHECK(st == ST_IO && strstr(err.msg, "make room"), "%s", err.msg);
-    ledger_close(l);
-    command = xasprintf("mount -o remount,size=256k %s", dir);
-    CHECK(system(command) == 0, "no larger disk");
-    free(command);
-    CHECK(ledger_open(&l, dir, &err) == ST_OK, "%s", err.msg);
-    int have = 0;
-    for (int i = 0; i < done; i++)
-        have += ledger_has(l, (struct digest){ (uint64_t)i + 1, (uint64_t)i * 977 });
-    CHECK(have == done, "%d of %d rows", have, done);
-    add_rows(l, 20000, 20010);
-    ledger_close(l);
-    command = xasprintf("umount %s", dir);
-    CHECK(system(command) == 0, "'%s' stays mounted", dir);
-    free(command);
-    free(dir);
-}
-
 static void test_item_key(void)
 {
     struct recipe *a = recipe_of(HEAD PROMPT),
@@ -639,9 +489,6 @@ static const struct check_test tests[] = {
     TEST(test_contrast_key),
     TEST(test_amateurs),
     TEST(test_local_settings),
-    TEST(test_ledger_cut),
-    TEST(test_ledger_damage),
-    TEST(test_ledger_full_disk),
 };
 
 int main(int argc, char **argv)
@@ -650,7 +497,10 @@ int main(int argc, char **argv)
     const struct {
         const struct check_test *test;
         size_t n;
-    } part[] = { { tests, N_OF(tests) }, { recipes_test, n_recipes_test } };
+    } part[] = { { tests, N_OF(tests) },
+                 { recipes_test, n_recipes_test },
+                 { ledger_test, n_ledger_test },
+                 { kills_test, n_kills_test } };
     size_t n = 0;
     for (size_t i = 0; i < N_OF(part); i++)
         for (size_t k = 0; k < part[i].n; k++)
