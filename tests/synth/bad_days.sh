@@ -74,6 +74,8 @@ while IFS='|' read -r mode exit want flags message; do
     day "$mode" "$exit" "$want" "$message" $flags &
     days+=($!)
 done <<'END'
+forget|1|failed|--idle 3s --retries 1|got no answer, the last because: .*too slow
+gone|1|none|--retries 2|20 requests in a row failed, the last because: HTTP 503: no capacity
 strict|0|same||left out
 storm|0|same||
 ill|0|same||
@@ -84,8 +86,8 @@ cut|0|same||
 short|0|same||
 twice|0|same||
 noise|0|same||
-stall|0|same|--idle 1s|
-trickle|0|same|--idle 1s|
+stall|0|same|--idle 2s|
+trickle|0|same|--idle 2s|
 html|0|same||
 lost|0|same||
 wrong|0|same||
@@ -98,8 +100,6 @@ context|0|no_room||
 zero|0|kept||
 junk|1|failed||got no answer, the last because: the answer has no choices
 huge|1|failed||got no answer, the last because: the reply is larger than 8 MiB
-forget|1|failed|--idle 1s --retries 1|got no answer, the last because: .*too slow
-gone|1|none|--retries 2|20 requests in a row failed, the last because: HTTP 503: no capacity
 portal|1|none|--retries 2|HTML page
 refuse|2|none||API_KEY
 END
@@ -110,7 +110,7 @@ wait "${days[@]}"
 # The folders that could not be finished go on when the day is over, and nobody is asked twice.
 well() { # MODE
     local paid before
-    paid=$(wc -l <"$T/$1/ledger.jsonl" 2>/dev/null || echo 0)
+    paid=$(cat "$T/$1/ledger.jsonl" 2>/dev/null | wc -l)
     before=$(ask "$url/$1/stats" answered)
     ask "$url/$1/heal" none >/dev/null
     synth "$1" || bad "$1, then well: $(cat "$T/$1.err")"

@@ -135,7 +135,7 @@ class Modes:
         self.head(b"Content-Length: %d" % len(data), b"")
         for i in range(16):
             self.wfile.write(data[len(data) * i // 16 : len(data) * (i + 1) // 16])
-            time.sleep(0.1)
+            time.sleep(0.2)
         return True
 
     def html(self, n, h):
