@@ -1,6 +1,6 @@
 /* tests/synth/main.c - recipes, passages, answers and verdicts. What the shipped recipes do is in
- * recipes.c, the ledger in ledger.c, killed runs in kills.c, runs against servers in run.sh and
- * bad_days.sh. */
+ * recipes.c, the ledger in ledger.c, odd pages in odd_pages.c, killed runs in kills.c, runs against
+ * servers in run.sh and bad_days.sh. */
 #include "synth_tests.h"
 
 #include <math.h>
@@ -500,7 +500,8 @@ int main(int argc, char **argv)
     } part[] = { { tests, N_OF(tests) },
                  { recipes_test, n_recipes_test },
                  { ledger_test, n_ledger_test },
-                 { kills_test, n_kills_test } };
+                 { kills_test, n_kills_test },
+                 { odd_pages_test, n_odd_pages_test } };
     size_t n = 0;
     for (size_t i = 0; i < N_OF(part); i++)
         for (size_t k = 0; k < part[i].n; k++)
