@@ -103,6 +103,46 @@ huge|1|failed||got no answer, the last because: the reply is larger than 8 MiB
 portal|1|none|--retries 2|HTML page
 refuse|2|none||API_KEY
 END
+
+# A wall clock that jumps a day to and fro, each time that it is asked.
+cat >"$T/clock.c" <<'END'
+#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+static long jump(void) { static long n; return n++ % 2 ? 86400 : -86400; }
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+    int rc = (int)syscall(SYS_clock_gettime, id, t);
+    if (id == CLOCK_REALTIME) t->tv_sec += jump();
+    return rc;
+}
+int gettimeofday(struct timeval *restrict t, void *restrict zone)
+{
+    int rc = (int)syscall(SYS_gettimeofday, t, zone);
+    t->tv_sec += jump();
+    return rc;
+}
+time_t time(time_t *out)
+{
+    struct timeval t;
+    gettimeofday(&t, NULL);
+    if (out) *out = t.tv_sec;
+    return t.tv_sec;
+}
+END
+if cc -shared -fPIC -o "$T/clock.so" "$T/clock.c" 2>/dev/null && LD_PRELOAD=$T/clock.so "$MIXLAW" --version >/dev/null 2>&1; then
+    (
+        export LD_PRELOAD=$T/clock.so
+        synth clock --idle 5s
+    ) || bad "clock: $(cat "$T/clock.err")"
+    consistent clock "$T/clock.json" >/dev/null || bad "clock"
+    cmp -s "$T/clock.docs" "$T/good.docs" || bad "clock: other documents than on a good day"
+    python3 -c 'import json, sys; r = json.load(open(sys.argv[1])); assert 1 < r["generate_s"] <= r["wall_s"] < 600, r' "$T/clock.json" || bad "clock: times"
+else
+    echo "note: no jumping clock, it needs a C compiler and a program without sanitizers"
+fi
 wait "${days[@]}"
 
 [ "$(ask "$url/limit/stats" refused)" -lt $((2 * N)) ] || bad "limit: asked $(ask "$url/limit/stats" refused) times too much of it"
