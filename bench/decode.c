@@ -62,7 +62,9 @@ static double score_round(struct gen *g, const uint32_t *ids, int n, int shift)
     struct err err = { "" };
     float *logp = NEW_ARRAY(float, (size_t)n *PROMPT);
     for (int i = 0; i < n; i++)
-        text[i] = (struct gen_text){ ids + i * PROMPT + shift, PROMPT, 1, logp + i * PROMPT };
+        text[i] = (struct gen_text){
+            .tok = ids + i * PROMPT + shift, .n_tok = PROMPT, .from = 1, .logp = logp + i * PROMPT
+        };
     double start = clock_s();
     if (gen_logprobs(g, text, (size_t)n, &err) < 0) {
         fprintf(stderr, "%s\n", err.msg);

@@ -197,7 +197,9 @@ static enum st list_recipes(struct out *out, struct err *err)
         js_put_text(v, "name", r->name);
         js_put_text(v, "input", r->input.unit);
         js_put_whole(v, "prompts", (int64_t)r->n_prompt);
-        js_put_whole(v, "max_tok", recipe_needs_generator(r) ? (int64_t)r->sampling.max_tok : 0);
+        js_put_whole(v, "max_tok",
+                     recipe_needs_generator(r) && !recipe_edits(r) ? (int64_t)r->sampling.max_tok
+                                                                   : 0);
         digest_hex(r->version, hex);
         hex[8] = '\0';
         js_put_text(v, "version", hex);

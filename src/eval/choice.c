@@ -385,7 +385,9 @@ static enum st score_batch(struct choice_score *sum, const struct questions *all
     for (size_t i = first; i < first + n && st == ST_OK; i++)
         for (int c = 0; c < all->q[i].n_choice && st == ST_OK; c++, at++) {
             st = encode(&e[at], &all->q[i], c, gen_tok(g), gen_max_text(g), err);
-            text[at] = (struct gen_text){ e[at].tok, e[at].n_tok, e[at].from, e[at].logp };
+            text[at] = (struct gen_text){
+                .tok = e[at].tok, .n_tok = e[at].n_tok, .from = e[at].from, .logp = e[at].logp
+            };
             err_in(err, st, "question %zu", i + 1);
         }
     if (st == ST_OK)

@@ -57,8 +57,10 @@ enum st eval_score_domain_gen(struct gen *g, const struct eval_domain *d, struct
     int from, end;
     for (size_t w = 0; w < d->n_window; w++)
         if (scored_part(d, w, &from, &end))
-            text[n++] = (struct gen_text){ d->tok + w * (len + 1), end, from,
-                                           logp + w * len + (size_t)from - 1 };
+            text[n++] = (struct gen_text){ .tok = d->tok + w * (len + 1),
+                                           .n_tok = end,
+                                           .from = from,
+                                           .logp = logp + w * len + (size_t)from - 1 };
     enum st st = gen_logprobs(g, text, n, err);
     for (size_t i = 0; i < d->n_window * len && st == ST_OK; i++)
         if (d->n_bytes[i] > 0)

@@ -281,6 +281,7 @@ uint64_t gen_submit(struct gen *g, const struct gen_request *r)
 {
     struct job *j = NEW(struct job);
     struct err err = { "" };
+    assert(!(r->edit_above > 0));
     j->tag = r->tag;
     j->sampling = r->sampling;
     j->stop = xcalloc((size_t)r->sampling.n_stop, sizeof *j->stop);

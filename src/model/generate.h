@@ -79,6 +79,7 @@ struct gen_request {
     bool raw_is_plain;  /* special tokens' spellings in raw are ordinary text: it is a document */
     const char
         *prefill; /* the answer's beginning, not sampled; part of the result's text; may be NULL */
+    double edit_above; /* for synth/edit.h alone: raw is a text to edit, not to go on with */
     struct sampling sampling;
     uint64_t tag;
 };
@@ -116,10 +117,18 @@ int gen_vocab_size(const struct gen *g);        /* of the model: logits a positi
  * computed once. A text's numbers do not depend on its neighbours nor on the number of threads. No
  * request may be open. ST_LIMIT: longer than gen_max_text(); ST_USAGE: nothing to score, or a token
  * that the model lacks. Not for a generator with an amateur. */
+struct gen_edit { /* what is likelier than `above` is drawn anew, given the same tokens before it */
+    double above;
+    struct sampling sampling; /* no penalty, no stops; a draw follows from seed and place */
+};
+#define GEN_NOT_DRAWN UINT32_MAX
 struct gen_text {
     const uint32_t *tok;
     int n_tok, from; /* tokens [from, n_tok) are scored, from >= 1: each given all before it */
     float *logp;     /* [n_tok - from], written */
+    const struct gen_edit *edit; /* or NULL */
+    uint32_t *drawn;             /* of an edit: [n_tok - from], written; else NULL */
+    int at;                      /* of an edit: the place of tok[0] in its document */
 };
 MUST_USE enum st gen_logprobs(struct gen *g, struct gen_text *text, size_t n_text, struct err *err);
 int gen_max_text(const struct gen *g); /* tokens of a text at most */

@@ -81,17 +81,31 @@ static int plan_rows(struct scoring *s)
     return n_row;
 }
 
+/* A token for the place of one that the model takes for granted; else none. */
+static uint32_t redraw(const struct gen *g, struct sample_scratch *scratch, const struct wanted *w,
+                       double logp, float *logits)
+{
+    const struct gen_edit *e = w->text->edit;
+    struct rng rng;
+    if (!(exp(logp) > e->above))
+        return GEN_NOT_DRAWN;
+    rng_init(&rng, e->sampling.seed, "edit", (uint64_t)(w->text->at + w->pos + 1));
+    return sample_token(g->kernels, scratch, &e->sampling, &rng, logits, NULL, g->n_vocab, NULL, 0);
+}
+
 static void score_row(void *job, size_t item, int thread)
 {
     const struct scoring *s = job;
     const struct decode_kernels *k = s->g->kernels;
     const struct wanted *w = &s->wanted[s->first + (int)item];
-    int n = s->g->w->conf.vocab_size;
+    struct sample_scratch *scratch = &s->g->scratch[thread];
+    int n = s->g->w->conf.vocab_size, at = w->pos + 1 - w->text->from;
     float *logits = s->g->logits + item * (size_t)n, max = k->max(logits, n);
-    (void)thread;
-    double at = (double)logits[w->text->tok[w->pos + 1]] - (double)max;
-    w->text->logp[w->pos + 1 - w->text->from] =
-        (float)(at - log(k->exp_sum(logits, logits, n, max, 1)));
+    double logit = (double)logits[w->text->tok[w->pos + 1]] - (double)max;
+    double logp = logit - log(k->exp_sum(sample_room(scratch, n), logits, n, max, 1));
+    w->text->logp[at] = (float)logp;
+    if (w->text->edit)
+        w->text->drawn[at] = redraw(s->g, scratch, w, logp, logits);
 }
 
 /* Closes texts whose rows are all done. */

@@ -22,6 +22,12 @@ static void make_room(struct sample_scratch *s, int n)
     s->cap = n;
 }
 
+float *sample_room(struct sample_scratch *s, int n_vocab)
+{
+    make_room(s, n_vocab);
+    return s->p;
+}
+
 void sample_scratch_release(struct sample_scratch *s)
 {
     free(s->p);

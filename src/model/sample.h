@@ -22,6 +22,7 @@ struct sample_scratch { /* one a thread; all zero at first */
     int cap;
 };
 void sample_scratch_release(struct sample_scratch *s);
+float *sample_room(struct sample_scratch *s, int n_vocab); /* [n_vocab], 64-byte aligned */
 
 /* logits [n_vocab] are changed. history: the request's new tokens so far. amateur [n_vocab]: the
  * weaker model's, for contrastive decoding (generate.h); NULL: none. Contrast comes behind the

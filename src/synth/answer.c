@@ -207,6 +207,10 @@ void answer_read(struct answer *a, const struct recipe *r, struct arena *scratch
     str_adds(&a->text, "");
     a->stripped = a->cut = a->cut_loop = false;
     a->n_pairs = a->n_lines = a->n_meta_dropped = 0;
+    if (recipe_edits(r)) { /* the page's own text: what looks like chatter is the page's */
+        str_add(&a->text, s, n);
+        return;
+    }
     text_trim(&s, &n);
     a->no_mark = r->parse.after && !skip_to(&s, &n, r->parse.after);
     if (a->no_mark)

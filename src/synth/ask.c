@@ -121,6 +121,8 @@ static enum st take(struct ask *a, const struct generation *g, struct err *err)
                                         .n_raw = g->n_bytes,
                                         .n_tok_prompt = g->n_tok_prompt,
                                         .n_tok = g->n_tok,
+                                        .n_redrawn = g->n_redrawn,
+                                        .n_changed = g->n_changed,
                                         .wall_s = g->wall_s };
         a->n_failed_in_row = 0;
         a->n_tok_prompt += g->n_tok_prompt;

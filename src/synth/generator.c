@@ -43,7 +43,9 @@ static enum st check_able(const struct generator *g, const struct recipe *r, con
                           struct err *err)
 {
     const char *what = NULL;
-    if (recipe_contrasts(r) && !(g->ops->can & GENERATOR_CONTRAST))
+    if (recipe_edits(r) && !(g->ops->can & GENERATOR_EDIT))
+        what = "edits tokens by their probabilities";
+    else if (recipe_contrasts(r) && !(g->ops->can & GENERATOR_CONTRAST))
         what = "draws from two models";
     else if (recipe_goes_on(r) && !(g->ops->can & GENERATOR_RAW))
         what = "goes on with plain text";

@@ -45,13 +45,15 @@ struct generation {
     size_t n_bytes;
     enum finish finish;
     uint32_t n_tok_prompt, n_tok;
+    uint32_t n_redrawn, n_changed; /* of an edit */
     double wall_s;
 };
 
 /* What not every generator can do. */
 enum {
     GENERATOR_RAW = 1, /* go on with plain text */
-    GENERATOR_CONTRAST = 2
+    GENERATOR_CONTRAST = 2,
+    GENERATOR_EDIT = 4
 };
 
 struct generator;

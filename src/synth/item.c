@@ -55,6 +55,10 @@ static struct digest request_key(const struct item *it, struct digest model, uin
         hasher_text(h, s->stop[i]);
     if (it->raw)
         hasher_text(h, "raw");
+    if (it->edit_above > 0) {
+        hasher_text(h, "edit");
+        hasher_whole(h, (uint64_t)llround(it->edit_above * 1e9));
+    }
     if (s->contrast_lambda > 0) {
         hasher_text(h, "contrast");
         hasher_whole(h, (uint64_t)llround(s->contrast_lambda * 1e9));
@@ -87,6 +91,7 @@ static void ask(struct item *it, const struct recipe *r, const struct piece *p, 
     char *system = render(r, &bare, prompt->system, a), *user = render(r, &bare, prompt->user, a);
     it->frame = arena_printf(a, "%s\n%s", system ? system : "", user);
     it->raw = prompt->raw != NULL;
+    it->edit_above = r->edits ? r->edit_above : 0;
 
     const struct recipe_sampling *s = &r->sampling;
     uint64_t max_tok = s->max_tok;
@@ -147,6 +152,7 @@ struct gen_request item_request(const struct item *it, uint64_t tag)
                                  .raw = it->raw ? it->user : NULL,
                                  .raw_is_plain = true,
                                  .prefill = it->prefill,
+                                 .edit_above = it->edit_above,
                                  .sampling = it->sampling,
                                  .tag = tag };
 }
@@ -158,6 +164,7 @@ struct answer item_answer(const struct item *it, enum finish finish, const char 
                             .hit_limit = finish == FINISH_LENGTH,
                             .no_room = finish == FINISH_NO_ROOM,
                             .filtered = finish == FINISH_FILTERED,
+                            .no_round_trip = finish == FINISH_NO_ROUND_TRIP,
                             .source = it->source,
                             .frame = it->frame };
 }

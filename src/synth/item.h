@@ -22,6 +22,7 @@ struct item {
     char *system, *user, *prefill; /* as sent; system and prefill may be NULL */
     bool raw;                      /* user is text to go on with, not a turn of a conversation */
     char *frame;                   /* our own words: the prompt with nothing filled in */
+    double edit_above;             /* > 0 of an edit */
     struct sampling sampling;
     struct digest prompt, key;
 };

@@ -42,6 +42,7 @@ struct job {
     /* of settle */
     struct rates rates, *by_variant;
     uint64_t n_docs, n_bytes, n_kept_tok, n_tok_prompt, n_tok, n_pending, n_pages, n_requests;
+    uint64_t n_redrawn, n_changed; /* tokens of edits */
     struct mean page_tok_prompt, page_tok, page_kept_tok, page_requests;
 };
 

@@ -51,7 +51,8 @@ struct ledger {
 
 const char *finish_name(enum finish f)
 {
-    static const char *const name[FINISH_N] = { "stop", "length", "no_room", "filtered" };
+    static const char *const name[FINISH_N] = { "stop", "length", "no_room", "filtered",
+                                                "no_round_trip" };
     return name[f];
 }
 
@@ -80,6 +81,8 @@ bool ledger_parse(struct ledger_row *row, struct js **tree, const char *line, si
                                 .finish = FINISH_N,
                                 .n_tok_prompt = (uint32_t)js_get_whole(v, "n_tok_prompt", 0),
                                 .n_tok = (uint32_t)js_get_whole(v, "n_tok", 0),
+                                .n_redrawn = (uint32_t)js_get_whole(v, "n_redrawn", 0),
+                                .n_changed = (uint32_t)js_get_whole(v, "n_changed", 0),
                                 .wall_s = js_get_real(v, "wall_s", 0) };
     const char *finish = js_get_text(v, "finish", "");
     for (int f = 0; f < FINISH_N; f++)
@@ -314,6 +317,8 @@ static void row_line(struct strbuf *b, const struct ledger_row *row, double at_s
     str_printf(b,
                ",\"finish\":\"%s\",\"n_tok_prompt\":%u,\"n_tok\":%u,\"wall_s\":%.3f,\"at_s\":%.3f",
                finish_name(row->finish), row->n_tok_prompt, row->n_tok, row->wall_s, at_s);
+    if (row->n_redrawn)
+        str_printf(b, ",\"n_redrawn\":%u,\"n_changed\":%u", row->n_redrawn, row->n_changed);
     str_adds(b, ",\"raw\":");
     js_quote(b, row->raw, row->n_raw);
     checksum(sum, b->s, b->n);

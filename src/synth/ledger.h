@@ -28,7 +28,14 @@
 #include "base/hash.h"
 #include "base/json.h"
 
-enum finish { FINISH_STOP, FINISH_LENGTH, FINISH_NO_ROOM, FINISH_FILTERED, FINISH_N };
+enum finish {
+    FINISH_STOP,
+    FINISH_LENGTH,
+    FINISH_NO_ROOM,
+    FINISH_FILTERED,
+    FINISH_NO_ROUND_TRIP,
+    FINISH_N
+};
 const char *finish_name(enum finish f);
 
 struct ledger_row {
@@ -40,6 +47,8 @@ struct ledger_row {
     const char *raw; /* the answer, not terminated after n_raw when written, terminated when read */
     size_t n_raw;
     uint32_t n_tok_prompt, n_tok;
+    uint32_t n_redrawn,
+        n_changed; /* of an edit: tokens drawn anew, and those that came out others */
     double wall_s;
     bool again; /* read: it was got before, since the last rewind */
 };

@@ -5,10 +5,12 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "synth/generator.h"
+#include "synth/edit.h"
 
 struct local {
     struct gen *gen;
+    struct editor
+        *editor; /* of the same engine; a recipe has edits or other requests, never both */
     char *path, *amateur;
     enum gen_precision precision; /* as asked for: what auto chose may differ elsewhere */
     size_t n_room;                /* waiting requests that keep every slot busy */
@@ -19,6 +21,7 @@ static void local_close(void *state)
     struct local *l = state;
     if (!l)
         return;
+    editor_free(l->editor);
     gen_close(l->gen);
     free(l->path);
     free(l->amateur);
@@ -44,6 +47,7 @@ static enum st local_open(void **state, const char *where, const struct generato
         local_close(l);
         return st;
     }
+    l->editor = editor_new(l->gen);
     *state = l;
     return ST_OK;
 }
@@ -51,20 +55,25 @@ static enum st local_open(void **state, const char *where, const struct generato
 static int local_room(const void *state)
 {
     const struct local *l = state;
-    size_t waiting = gen_n_waiting(l->gen);
+    size_t waiting = gen_n_waiting(l->gen) + editor_n_waiting(l->editor);
     return waiting < l->n_room ? (int)(l->n_room - waiting) : 0;
 }
 
 static void local_submit(void *state, const struct gen_request *r)
 {
     struct local *l = state;
-    gen_submit(l->gen, r);
+    if (r->edit_above > 0)
+        editor_submit(l->editor, r);
+    else
+        gen_submit(l->gen, r);
 }
 
 static enum st local_next(void *state, struct generation *out, struct err *err)
 {
     struct local *l = state;
     struct gen_result r;
+    if (editor_n_waiting(l->editor) > 0)
+        return editor_next(l->editor, out, err);
     enum st st = gen_next(l->gen, &r, err);
     if (st != ST_OK)
         return st;
@@ -119,7 +128,8 @@ static struct digest local_digest(const void *state)
 }
 
 const struct generator_ops generator_local = { .name = "local",
-                                               .can = GENERATOR_RAW | GENERATOR_CONTRAST,
+                                               .can = GENERATOR_RAW | GENERATOR_CONTRAST |
+                                                      GENERATOR_EDIT,
                                                .open = local_open,
                                                .room = local_room,
                                                .submit = local_submit,

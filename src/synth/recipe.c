@@ -113,6 +113,10 @@ static const struct field weak_field[] = {
     { .name = "max_length", .kind = FIELD_REAL, .offset = AT(weak.max_length), .max = 1 },
 };
 
+static const struct field edit_field[] = {
+    { .name = "above", .kind = FIELD_REAL, .offset = AT(edit_above), .min = 0.001, .max = 1 },
+};
+
 static const struct recipe defaults = {
     .transform = "none",
     .input = { .unit = "passage",
@@ -139,6 +143,7 @@ static const struct recipe defaults = {
               .max_meta_talk = 0.2,
               .max_copied = 0.5,
               .max_length = 0.3 },
+    .edit_above = 0.99,
 };
 
 #define READ_TABLE(section)                                                                        \
@@ -222,6 +227,20 @@ static enum st read_vary(const struct yml *v, const char *file, void *obj, struc
         r->vary[r->n_vary++] = (struct recipe_vary){ e->key, list };
     }
     return ST_OK;
+}
+
+/* Kept as a prompt, so that what goes over prompts need not know of edits. */
+static enum st read_edit(const struct yml *v, const char *file, void *obj, struct err *err)
+{
+    struct recipe *r = obj;
+    r->edits = true;
+    if (!r->n_prompt) {
+        GROW(r->prompt, r->n_prompt, r->cap_prompt);
+        r->prompt[r->n_prompt++] = (struct recipe_prompt){
+            .name = "edit", .raw = "{text}", .user = "{text}", .weight = 1
+        };
+    }
+    return conf_map(v, file, edit_field, N_OF(edit_field), obj, NULL, 0, err);
 }
 
 /* Length of a placeholder's name after '{' at p; 0 when this is no placeholder but a plain brace.
@@ -310,6 +329,26 @@ static enum st check_form(const struct recipe *r, const char *file, const struct
     return ST_OK;
 }
 
+/* An edit is the text itself: nothing asks for it, nothing is read out of it. */
+static enum st check_edit(const struct recipe *r, const char *file, const struct yml *root,
+                          struct err *err)
+{
+    static const char *const other[] = { "prompts", "vary", "parse" };
+    if (!r->edits)
+        return ST_OK;
+    for (size_t i = 0; i < N_OF(other); i++)
+        if (yml_get(root, other[i]))
+            return conf_fail(err, file, yml_get(root, other[i]), "edit takes no '%s'", other[i]);
+    if (!recipe_needs_generator(r))
+        return conf_fail(err, file, yml_get(root, "edit"),
+                         "edit needs a model, transform '%s' none", r->transform);
+    if (recipe_contrasts(r))
+        return conf_fail(err, file, yml_get(root, "sampling"), "edit draws from one model");
+    if (strcmp(r->input.unit, "keywords") == 0)
+        return conf_fail(err, file, yml_get(root, "input"), "edit wants a passage or a page");
+    return ST_OK;
+}
+
 static enum st check_whole(const struct recipe *r, const char *file, const struct yml *root,
                            struct err *err)
 {
@@ -334,6 +373,8 @@ static enum st check_whole(const struct recipe *r, const char *file, const struc
             err, file, yml_get(root, "input"), "min_words %llu is above max_words %llu",
             (unsigned long long)r->input.min_words, (unsigned long long)r->input.max_words);
     enum st st = check_form(r, file, root, err);
+    if (st == ST_OK)
+        st = check_edit(r, file, root, err);
     if (st < 0)
         return st;
     for (const struct yml *e = prompts ? prompts->child : NULL; e; e = e->next) {
@@ -369,7 +410,7 @@ enum st recipe_parse_text(struct recipe **out, const char *file, const char *tex
     static const struct conf_child child[] = {
         { "input", read_input },   { "sampling", read_sampling }, { "parse", read_parse },
         { "limits", read_limits }, { "weak", read_weak },         { "prompts", read_prompts },
-        { "vary", read_vary }
+        { "vary", read_vary },     { "edit", read_edit }
     };
     struct recipe *r = NEW(struct recipe);
     *r = defaults;
@@ -448,6 +489,11 @@ bool recipe_joins_page(const struct recipe *r)
     return strcmp(r->parse.join, "page") == 0;
 }
 
+bool recipe_edits(const struct recipe *r)
+{
+    return r->edits;
+}
+
 bool recipe_contrasts(const struct recipe *r)
 {
     return r->sampling.contrast_lambda > 0;
@@ -505,6 +551,8 @@ struct js *recipe_json(const struct recipe *r)
     js_put(v, "parse", field_json(parse_field, N_OF(parse_field), r));
     js_put(v, "limits", field_json(limits_field, N_OF(limits_field), r));
     js_put(v, "weak", field_json(weak_field, N_OF(weak_field), r));
+    if (r->edits)
+        js_put(v, "edit", field_json(edit_field, N_OF(edit_field), r));
     struct js *list = js_array();
     for (size_t i = 0; i < r->n_prompt; i++) {
         struct js *p = js_object();

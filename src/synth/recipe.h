@@ -98,7 +98,9 @@ struct recipe {
     struct recipe_parse parse;
     struct recipe_limits limits;
     struct recipe_weak weak;
-    struct recipe_prompt *prompt;
+    bool edits; /* the pages' own text, token by token (edit.h); there are no prompts to write */
+    double edit_above;
+    struct recipe_prompt *prompt; /* of an edit one, which stands for the text */
     size_t n_prompt, cap_prompt;
     struct recipe_vary *vary;
     size_t n_vary, cap_vary;
@@ -127,6 +129,7 @@ bool recipe_needs_generator(const struct recipe *r);
 bool recipe_asks_all(const struct recipe *r); /* every prompt for each piece */
 bool recipe_joins_page(const struct recipe *r);
 bool recipe_needs_keywords(const struct recipe *r);
+bool recipe_edits(const struct recipe *r);
 bool recipe_contrasts(const struct recipe *r); /* needs an amateur beside the generator */
 bool recipe_goes_on(const struct recipe *r);   /* its prompts are raw: there is no instruction */
 

@@ -159,6 +159,8 @@ static enum st record_next(void *state, struct generation *out, struct err *err)
             out->finish = (enum finish)f;
     out->n_tok_prompt = (uint32_t)js_get_whole(v, "n_tok_prompt", 0);
     out->n_tok = (uint32_t)js_get_whole(v, "n_tok", (int64_t)(r->text.n / 4));
+    out->n_redrawn = (uint32_t)js_get_whole(v, "n_redrawn", 0);
+    out->n_changed = (uint32_t)js_get_whole(v, "n_changed", 0);
     out->wall_s = js_get_real(v, "wall_s", 0);
     return ST_OK;
 }
@@ -176,7 +178,8 @@ static struct digest record_digest(const void *state)
 }
 
 const struct generator_ops generator_record = { .name = "record",
-                                                .can = GENERATOR_RAW | GENERATOR_CONTRAST,
+                                                .can = GENERATOR_RAW | GENERATOR_CONTRAST |
+                                                       GENERATOR_EDIT,
                                                 .open = record_open,
                                                 .room = record_room,
                                                 .submit = record_submit,

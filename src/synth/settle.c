@@ -190,7 +190,8 @@ static struct js *describe(const struct settle *s, size_t natural_bytes, bool cu
 {
     char version[DIGEST_HEX];
     struct js *meta = js_object();
-    js_put_text(meta, "provenance", natural_bytes ? "mixed" : "synthetic");
+    const char *made = recipe_edits(s->job->recipe) ? "edited" : "synthetic";
+    js_put_text(meta, "provenance", natural_bytes ? "mixed" : made);
     if (natural_bytes)
         js_put_whole(meta, "natural_bytes", (int64_t)natural_bytes);
     js_put_text(meta, "recipe_version", digest_hex(s->job->recipe->version, version));
@@ -201,8 +202,8 @@ static struct js *describe(const struct settle *s, size_t natural_bytes, bool cu
 }
 
 /* The source stands first where the recipe wants it. */
-static enum st keep_answer(struct settle *s, const struct item *it, const struct answer *a,
-                           struct err *err)
+static enum st keep_answer(struct settle *s, const struct item *it, const struct ledger_row *row,
+                           const struct answer *a, struct err *err)
 {
     const struct recipe *r = s->job->recipe;
     struct strbuf text = { 0 };
@@ -211,6 +212,10 @@ static enum st keep_answer(struct settle *s, const struct item *it, const struct
     struct js *meta = describe(s, text.n, a->cut || a->cut_loop);
     js_put_text(meta, "variant", r->prompt[it->variant].name);
     js_put_whole(meta, "piece", it->piece);
+    if (recipe_edits(r)) {
+        js_put_whole(meta, "tokens", row->n_tok);
+        js_put_whole(meta, "tokens_changed", row->n_changed);
+    }
     str_add(&text, a->text.s, a->text.n);
     char *id = answer_id(s, it);
     enum st st = keep(s, it->doc, id, text.s, text.n, meta, err);
@@ -297,6 +302,8 @@ static enum st settle_answer(struct settle *s, const struct item *it, struct err
         judge(s, it, &row, &a);
         j->n_tok_prompt += row.n_tok_prompt;
         j->n_tok += row.n_tok;
+        j->n_redrawn += row.n_redrawn;
+        j->n_changed += row.n_changed;
         s->page_requests++;
         s->page_tok_prompt += row.n_tok_prompt;
         s->page_tok += row.n_tok;
@@ -312,7 +319,7 @@ static enum st settle_answer(struct settle *s, const struct item *it, struct err
         if (recipe_joins_page(j->recipe))
             join_answer(s, it, &a);
         else
-            st = keep_answer(s, it, &a, err);
+            st = keep_answer(s, it, &row, &a, err);
     }
     answer_release(&a);
     return st;

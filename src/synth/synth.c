@@ -123,6 +123,20 @@ static struct js *dropped_json(const struct rates *s)
     return v;
 }
 
+/* Of all tokens of the texts that were edited: how many were drawn anew, how many came out others.
+ */
+static struct js *edited_json(const struct job *j)
+{
+    struct js *v = js_object();
+    double n = (double)j->n_tok;
+    js_put_whole(v, "tokens", (int64_t)j->n_tok);
+    js_put_whole(v, "redrawn", (int64_t)j->n_redrawn);
+    js_put_whole(v, "changed", (int64_t)j->n_changed);
+    js_put_real(v, "share_redrawn", n > 0 ? (double)j->n_redrawn / n : 0);
+    js_put_real(v, "share_changed", n > 0 ? (double)j->n_changed / n : 0);
+    return v;
+}
+
 static struct js *row_of(const struct job *j, const struct js *weak, double wall_s)
 {
     struct js *v = js_object();
@@ -137,6 +151,8 @@ static struct js *row_of(const struct job *j, const struct js *weak, double wall
     js_put_whole(v, "bytes_out", (int64_t)j->n_bytes);
     if (j->tok)
         js_put_whole(v, "kept_tokens", (int64_t)j->n_kept_tok);
+    if (recipe_edits(j->recipe))
+        js_put(v, "edited", edited_json(j));
     js_put_whole(v, "pending", (int64_t)j->n_pending);
     js_put_text(v, "stopped", j->stopped);
     js_put(v, "too_weak", js_copy(weak));

@@ -98,6 +98,10 @@ static enum st judge(struct trial *t, const struct item *it, struct js *row, str
     js_put_text(row, "finish", finish_name(g.finish));
     js_put_whole(row, "tokens_prompt", g.n_tok_prompt);
     js_put_whole(row, "tokens_out", g.n_tok);
+    if (recipe_edits(t->conf->recipe)) {
+        js_put_whole(row, "tokens_redrawn", g.n_redrawn);
+        js_put_whole(row, "tokens_changed", g.n_changed);
+    }
     js_put_real(row, "wall_s", g.wall_s);
     js_put_textn(row, "document", a.text.s, a.text.n);
     js_put_text(row, "verdict", verdict_name(a.verdict));

@@ -18,9 +18,10 @@ enum {
 const char *verdict_name(enum verdict v)
 {
     static const char *const name[V_N] = {
-        "kept",    "failed",      "no_room",     "filtered",     "empty",     "truncated",
-        "refusal", "prompt_leak", "meta_talk",   "format",       "too_short", "overlong",
-        "loop",    "copy",        "source_lost", "contaminated", "duplicate", "near_duplicate"
+        "kept",        "failed",       "no_room",   "filtered",      "no_round_trip",
+        "empty",       "truncated",    "refusal",   "prompt_leak",   "meta_talk",
+        "format",      "too_short",    "overlong",  "loop",          "copy",
+        "source_lost", "contaminated", "duplicate", "near_duplicate"
     };
     return name[v];
 }
@@ -243,6 +244,7 @@ void answer_judge(struct answer *a, const struct recipe *r, const struct ngram_i
     flag(a, V_NO_ROOM, a->no_room);
     flag(a, V_FILTERED, a->filtered);
     bool told = !recipe_goes_on(r); /* else the text is nobody's answer: "I can't" is its own */
+    flag(a, V_NO_ROUND_TRIP, a->no_round_trip);
     flag(a, V_REFUSAL, told && is_refusal(raw, n_raw));
     flag(a, V_PROMPT_LEAK, leaks_prompt(scratch, t, n, a->frame, a->source));
     flag(a, V_META_TALK,

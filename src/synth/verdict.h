@@ -24,6 +24,7 @@ enum verdict {
     V_FAILED,         /* no answer: the line or the server failed; asked again next time */
     V_NO_ROOM,        /* prompt too long for the generator */
     V_FILTERED,       /* the server refused the content */
+    V_NO_ROUND_TRIP,  /* of an edit: the tokenizer does not give the page back as it is */
     V_EMPTY,          /* nothing but white space */
     V_TRUNCATED,      /* hit the token limit, and no whole sentence or pair is left */
     V_REFUSAL,        /* "I cannot help with that" */
@@ -46,9 +47,10 @@ struct answer {
     /* given */
     const char *raw; /* the generator's text, terminated */
     size_t n_raw;
-    bool hit_limit, no_room, filtered; /* finish reason: token limit; see V_NO_ROOM, V_FILTERED */
-    const char *source;                /* the passage; "" for keywords */
-    const char *frame;                 /* our own words of the prompt, without what was filled in */
+    bool hit_limit; /* finish reason: token limit; the others see V_NO_ROOM and so on */
+    bool no_room, filtered, no_round_trip;
+    const char *source; /* the passage; "" for keywords */
+    const char *frame;  /* our own words of the prompt, without what was filled in */
     /* found by answer_read */
     struct strbuf text; /* the document */
     bool stripped, cut, cut_loop;

@@ -49,6 +49,11 @@ void test_contrast_draws(void);
 void test_contrast_neighbours(void);
 void test_contrast_refused(void);
 struct js *contrast_golden(void); /* the caller frees it */
+/* Given text, edited. */
+void test_edit_places(void);
+void test_edit_draws(void);
+void test_edit_neighbours(void);
+void test_edit_generations(void);
 /* With a real model. */
 void test_model_parity(void);
 void test_model_neighbours(void);

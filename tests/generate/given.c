@@ -20,7 +20,7 @@ static void make_text(struct gen_text *t, uint32_t *tok, float *logp, int i, int
             rng_init(&rng, (uint64_t)i, "rest", 0);
         tok[k] = (uint32_t)rng_below(&rng, (uint64_t)n_vocab);
     }
-    *t = (struct gen_text){ tok, n, 1 + (i * 53) % (n - 1), logp };
+    *t = (struct gen_text){ .tok = tok, .n_tok = n, .from = 1 + (i * 53) % (n - 1), .logp = logp };
 }
 
 static void check_against_logits(struct gen *g, const struct gen_text *t, int i)
@@ -88,7 +88,7 @@ void test_given_text_refused(void)
     float logp[80];
     NEED(gen_open(&g, TINY, &conf, &err) == ST_OK, "%s", err.msg);
     CHECK(gen_max_text(g) == 65, "%d", gen_max_text(g));
-    struct gen_text fits = { tok, 65, 64, logp }, bad = fits;
+    struct gen_text fits = { .tok = tok, .n_tok = 65, .from = 64, .logp = logp }, bad = fits;
     CHECK(gen_logprobs(g, &fits, 1, &err) == ST_OK && logp[0] < 0, "%s", err.msg);
     bad.n_tok = 66;
     CHECK(gen_logprobs(g, &bad, 1, &err) == ST_LIMIT && strstr(err.msg, "takes 65 at once"), "%s",

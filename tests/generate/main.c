@@ -81,6 +81,10 @@ int main(int argc, char **argv)
         TEST(test_contrast_draws),
         TEST(test_contrast_neighbours),
         TEST(test_contrast_refused),
+        TEST(test_edit_places),
+        TEST(test_edit_draws),
+        TEST(test_edit_neighbours),
+        TEST(test_edit_generations),
         TEST(test_model_parity),
         TEST(test_model_neighbours),
     };

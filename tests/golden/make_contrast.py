@@ -4,13 +4,14 @@ usage: make_contrast.py [--compare] [--out tests/golden/contrast]
 
 expert/, amateur/   two small Llamas of 2 and 1 layers with one byte-level tokenizer, as transformers writes them, in bfloat16
 golden.json         "greedy": continuations of prompts by the highest log p_expert - lambda log p_amateur among the tokens with
-                    p_expert >= alpha max p_expert, the whole text read anew for each token, in fp32; "first": the probabilities
+                    p_expert >= alpha max p_expert, the whole text read anew for each token; "first": the probabilities
                     softmax(score / temperature) of the first token; "texts": log p of every token given those before it, for
                     texts that the expert likes (drawn from it at a low temperature)
-Only cases where no step is a near tie are taken, so that rounding (ours keeps keys and values as halves) cannot turn one.
+All in fp32, but keys and values rounded to halves, as ours are kept. Only cases where no step is a near tie are taken.
 Made with torch 2.15.0, transformers 5.23.0, tokenizers 0.23.3; other versions may differ in the last digits.
 """
 import argparse
+import copy
 import json
 import math
 import pathlib
@@ -19,7 +20,7 @@ import tempfile
 
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM, LlamaConfig
+from transformers import AutoModelForCausalLM, DynamicCache, LlamaConfig
 
 SHAPE = dict(hidden_size=32, intermediate_size=48, num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=True,
              max_position_embeddings=256, rms_norm_eps=1e-5, rope_parameters=dict(rope_type="default", rope_theta=10000.0))
@@ -51,18 +52,24 @@ def tokenizer():
 def build(seed, layers, vocab):
     torch.manual_seed(seed)
     config = LlamaConfig(num_hidden_layers=layers, vocab_size=vocab, bos_token_id=None, eos_token_id=0, **SHAPE)
-    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").to(torch.bfloat16)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").float()
     with torch.no_grad():
         for name, p in model.named_parameters():
             p.copy_(torch.randn(p.shape) * (1.1 if "embed" in name else 0.35) if p.dim() == 2 else 1 + 0.1 * torch.randn(p.shape))
+            p.copy_(p.to(torch.bfloat16))
             if "embed" in name:
                 p[0] = 0.0  # the end is never the likeliest
-    return model
+    return model.eval()
+
+
+class Halves(DynamicCache):
+    def update(self, key, value, *args, **kwargs):
+        return super().update(key.half().float(), value.half().float(), *args, **kwargs)
 
 
 @torch.no_grad()
 def log_probs(model, ids):
-    return torch.log_softmax(model(input_ids=torch.tensor([ids]), use_cache=False).logits[0], -1)
+    return torch.log_softmax(model(input_ids=torch.tensor([ids]), past_key_values=Halves(), use_cache=True).logits[0], -1)
 
 
 def scores(expert, amateur, ids, alpha, amount):
@@ -113,10 +120,10 @@ def record(folder):
     models = []
     for name, seed, layers in ("expert", 11, 2), ("amateur", 12, 1):
         model = build(seed, layers, len(config["model"]["vocab"]))
-        model.save_pretrained(folder / name)
+        copy.deepcopy(model).to(torch.bfloat16).save_pretrained(folder / name)  # model.to() would round the rotations for good
         (folder / name / "generation_config.json").unlink(missing_ok=True)
         (folder / name / "tokenizer.json").write_text(json.dumps(config, ensure_ascii=False))
-        models.append(model.float().eval())
+        models.append(model)
     cases = [greedy(*models, tok, p, s) for s in SETTINGS for p in PROMPTS]
     draws = [first(*models, tok, p, s, t) for s, t in zip(SETTINGS, (1.0, 0.7, 1.5, 1.0)) for p in PROMPTS]
     out = dict(greedy=[c for c in cases if c], first=[d for d in draws if d], texts=[text(models[0], i) for i in range(TEXTS)])

@@ -1,6 +1,6 @@
 #!/bin/bash
-# What needs a model's probabilities, with two small models of the golden tests: contrastive decoding from the command
-# line. The same answers whatever the threads, the neighbours, and after kills.
+# What needs a model's probabilities, with two small models of the golden tests: contrastive decoding and token editing from
+# the command line. The same answers whatever the threads, the neighbours, and after kills.
 set -u
 command -v python3 >/dev/null || { echo "skipped: python3 is missing"; exit 77; }
 T=$(mktemp -d "${TMPDIR:-/tmp}/mixlaw-logits-XXXXXX")
@@ -56,6 +56,32 @@ synth --recipe contrast --out "$T/e" >/dev/null 2>"$T/err"
 synth --recipe contrast --amateur tests/golden/gguf/tiny.gguf --out "$T/e" >/dev/null 2>"$T/err"
 [ $? = 2 ] && grep -q "vocabulary" "$T/err" || bad "other vocabulary: $(cat "$T/err")"
 [ "$(wc -l <"$T/err")" = 1 ] || bad "more than a line: $(cat "$T/err")"
+
+# Token editing: nothing is surer than 1; below it the same text is edited alike, and the rest of the page stays.
+docs() { "$MIXLAW" corpus cat "$1"/docs-*.jsonl.zst; }
+"$MIXLAW" synth recipes toedit | sed 's/max_words: 1000, min_words: 50/max_words: 20, min_words: 7/; s/min_words: 30/min_words: 2/; s/above: 0.99/above: 0.2/' >"$T/edit.yaml"
+sed 's/above: 0.2/above: 1/' "$T/edit.yaml" >"$T/none.yaml"
+sed 's/^edit:.*/transform: copy/; /^sampling:/d; s/^name: toedit/name: copy/; /^limits:/d; /^weak:/d' "$T/none.yaml" >"$T/copy.yaml"
+synth --recipe "$T/none.yaml" --out "$T/n" >"$T/n.json" 2>"$T/err" || bad "edit of nothing: $(cat "$T/err")"
+"$MIXLAW" synth --quiet --recipe "$T/copy.yaml" --out "$T/cp" "$T/pages.jsonl" >/dev/null || bad "copy"
+texts() { docs "$1" | py 'print(*(json.dumps(json.loads(l)["text"]) for l in sys.stdin), sep="\n")'; }
+cmp -s <(texts "$T/n") <(texts "$T/cp") || bad "above 1 the text is another one"
+[ "$(texts "$T/n" | wc -l)" = 24 ] || bad "not every page is kept: $(cat "$T/n.json")"
+py 'e=json.load(open(sys.argv[1]))["edited"]; assert e["redrawn"]==e["changed"]==0 and e["tokens"]>1000, e' "$T/n.json" || bad "counts of nothing"
+synth --recipe "$T/edit.yaml" --out "$T/x" --threads 1 --in-flight 1 >"$T/x.json" 2>"$T/err" || bad "edit: $(cat "$T/err")"
+synth --recipe "$T/edit.yaml" --out "$T/y" --threads 3 >"$T/y.json" || bad "edit, three threads"
+cmp -s <(docs "$T/x") <(docs "$T/y") || bad "edits depend on threads or neighbours"
+cmp -s <(texts "$T/x") <(texts "$T/n") && bad "nothing is edited"
+py 'e=json.load(open(sys.argv[1]))["edited"]; assert 0 < e["changed"] <= e["redrawn"] < e["tokens"] and abs(e["share_changed"]*e["tokens"]-e["changed"]) < 1e-6, e' "$T/x.json" || bad "counts"
+docs "$T/x" | py '
+rows = [json.loads(l)["meta"] for l in sys.stdin]
+assert all(m["provenance"] == "edited" and m["tokens"] > m["tokens_changed"] for m in rows), rows[0]
+assert sum(m["tokens_changed"] for m in rows) == json.load(open(sys.argv[1]))["edited"]["changed"]' "$T/x.json" || bad "documents' counts"
+synth --recipe "$T/edit.yaml" --out "$T/z" --in-flight 2 --max-tokens 600 >/dev/null || bad "edit, budget"
+[ "$(answers "$T/z" | wc -l)" -lt 24 ] || bad "a budget of 600 tokens edits everything"
+synth --recipe "$T/edit.yaml" --out "$T/z" >/dev/null || bad "edit, gone on with"
+cmp -s <(docs "$T/x") <(docs "$T/z") || bad "gone on with: other edits"
+"$MIXLAW" synth pilot --quiet --json --docs 8 --recipe "$T/edit.yaml" --generator "$expert" --out "$T/p" "$T/pages.jsonl" >"$T/p.json" || bad "pilot of edits"
 
 [ $n_bad = 0 ] && echo "ok"
 exit $((n_bad > 0))

@@ -63,6 +63,15 @@ static void test_recipe_messages(void)
         { HEAD PROMPT "sampling: {contrast_alpha: 0.2}\n", "line 6: contrast_alpha says nothing" },
         { HEAD PROMPT "sampling: {contrast_lambda: 1, contrast_alpha: 0}\n",
           "line 6: contrast_alpha" },
+        { HEAD "edit: {above: 1.5}\n", "line 3: above" },
+        { HEAD "edit: {over: 0.9}\n", "line 3: unknown setting 'over'" },
+        { HEAD PROMPT "edit: {above: 0.9}\n", "line 4: edit takes no 'prompts'" },
+        { HEAD "edit: {above: 0.9}\n" PROMPT, "line 5: edit takes no 'prompts'" },
+        { HEAD "edit: {above: 0.9}\nparse: {form: text}\n", "line 4: edit takes no 'parse'" },
+        { HEAD "edit: {above: 0.9}\ntransform: copy\n", "line 3: edit needs a model" },
+        { HEAD "edit: {above: 0.9}\nsampling: {contrast_lambda: 1}\n",
+          "line 4: edit draws from one" },
+        { HEAD "edit: {above: 0.9}\ninput: {unit: keywords}\n", "line 4: edit wants a passage" },
         { HEAD "prompts: 7\n", "line 3: prompts: want a list" },
         { HEAD, "'prompts' is missing" },
         { PROMPT, "'name' is missing" },
@@ -439,6 +448,7 @@ static void test_amateurs(void)
     check_open("contrast", expert, other, ST_USAGE, "vocabulary");
     check_open("contrast", expert, "tests/golden/nothing", ST_IO, "nothing");
     check_open("extend", expert, amateur, ST_OK, ""); /* said to be unused */
+    check_open("toedit", expert, NULL, ST_OK, "");
     check_open("extend", "record:tests/golden/nothing", NULL, ST_IO, "nothing");
 }
 
@@ -501,7 +511,8 @@ int main(int argc, char **argv)
                  { recipes_test, n_recipes_test },
                  { ledger_test, n_ledger_test },
                  { kills_test, n_kills_test },
-                 { odd_pages_test, n_odd_pages_test } };
+                 { odd_pages_test, n_odd_pages_test },
+                 { edit_test, n_edit_test } };
     size_t n = 0;
     for (size_t i = 0; i < N_OF(part); i++)
         for (size_t k = 0; k < part[i].n; k++)
