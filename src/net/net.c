@@ -11,9 +11,8 @@
  *   of the context length   NET_TOO_LONG
  *   everything else         NET_REFUSED
  *
- * A server that says 429 or 503 has too much: half as many requests are let out from then on, and
- * none before its Retry-After; every answer lets a little more out again, one request more a round
- * of all. Refusals of requests that were out when the last halving came do not count again.
+ * Which of several addresses is asked, and how many requests are let out at once: net/lane.h. A
+ * request that can go to a healthy address right away does not wait.
  */
 #include "net/net.h"
 
@@ -28,6 +27,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "net/easy.h"
+#include "net/lane.h"
 
 enum {
     BODY_MAX = 8 << 20,    /* bytes of one reply: 32k tokens are under 1 MB */
@@ -40,7 +40,7 @@ struct request {
     char *url, *bearer, *body; /* body NULL: GET */
     size_t n_bytes;
     uint64_t tag;
-    int n_tries;
+    int n_tries, lane;
     double first_s, ready_s, start_s; /* clock: posted; may start; last try began */
     CURL *easy;                       /* while it runs */
     struct curl_slist *header;
@@ -49,7 +49,7 @@ struct request {
     char curl_error[CURL_ERROR_SIZE];
     int status;
     enum net_class class_;
-    char why[512];
+    char why[512], server[64];
     struct request *next, *prev; /* prev: among the running ones only */
 };
 
@@ -65,9 +65,8 @@ struct net {
     struct queue waiting, done;
     struct request *running; /* unordered */
     int n_running;
-    double allowed;        /* to run at once: n_in_flight, less where the server has too much */
-    double halved_s;       /* clock: when that was last halved */
-    double closed_until_s; /* clock: Retry-After, for all */
+    struct lane *lane;
+    size_t n_lane;
     struct request *shown; /* whose body the caller reads */
     CURL **spare;
     size_t n_spare, cap_spare;
@@ -120,7 +119,14 @@ struct net *net_new(const struct net_conf *conf)
     c->idle_s = c->idle_s > 0 ? c->idle_s : 600;
     c->total_s = c->total_s > 0 ? c->total_s : 1800;
     c->backoff_s = c->backoff_s > 0 ? c->backoff_s : 0.5;
-    n->allowed = c->n_in_flight;
+    const struct net_lane all = { "", 1, c->n_in_flight, c->n_in_flight };
+    const struct net_lane *lane = c->n_lane ? c->lane : &all;
+    n->n_lane = c->n_lane ? c->n_lane : 1;
+    n->lane = NEW_ARRAY(struct lane, n->n_lane);
+    for (size_t i = 0; i < n->n_lane; i++)
+        lane_init(&n->lane[i], xstrdup(lane[i].url), lane[i].weight, lane[i].n_start,
+                  lane[i].n_max);
+    c->lane = NULL; /* the caller's */
     rng_init(&n->rng, c->seed, "net jitter", 0);
     n->multi = curl_multi_init();
     if (!n->multi)
@@ -160,6 +166,9 @@ void net_free(struct net *n)
     request_free(n->shown);
     for (size_t i = 0; i < n->n_spare; i++)
         curl_easy_cleanup(n->spare[i]);
+    for (size_t i = 0; i < n->n_lane; i++)
+        free(n->lane[i].url);
+    free(n->lane);
     free(n->spare);
     curl_multi_cleanup(n->multi);
     free(n);
@@ -167,15 +176,21 @@ void net_free(struct net *n)
 
 int net_room(const struct net *n)
 {
-    int used = n->n_running + n->waiting.n + n->done.n;
-    return used < n->conf.n_in_flight ? n->conf.n_in_flight - used : 0;
+    double now = clock_s();
+    int used = n->n_running + n->waiting.n + n->done.n, healthy = 0, all = 0;
+    for (size_t i = 0; i < n->n_lane; i++) {
+        all += (int)n->lane[i].limit;
+        healthy += lane_is_healthy(&n->lane[i], now) ? (int)n->lane[i].limit : 0;
+    }
+    int room = healthy ? healthy : all;
+    room = room < n->conf.n_in_flight ? room : n->conf.n_in_flight;
+    return used < room ? room - used : 0;
 }
 
-void net_set_in_flight(struct net *n, int n_in_flight)
+struct net_lane_state net_lane(const struct net *n, size_t i)
 {
-    n->conf.n_in_flight = n_in_flight > 0 ? n_in_flight : 1;
-    n->allowed = n->conf.n_in_flight;
-    curl_multi_setopt(n->multi, CURLMOPT_MAXCONNECTS, (long)n->conf.n_in_flight);
+    const struct lane *l = &n->lane[i];
+    return (struct net_lane_state){ l->n_answered, l->n_failed, l->n_aside_all, (int)l->limit };
 }
 
 void net_post_later(struct net *n, const char *url, const char *bearer, const char *body,
@@ -216,19 +231,22 @@ static size_t on_bytes(char *bytes, size_t size, size_t n, void *arg)
     return size * n;
 }
 
-static void request_start(struct net *n, struct request *r)
+static void request_start(struct net *n, struct request *r, int lane)
 {
     const struct net_conf *c = &n->conf;
     CURL *e = n->n_spare ? n->spare[--n->n_spare] : curl_easy_init();
     if (!e)
         abort(); /* only without memory */
+    char *url = xasprintf("%s%s", n->lane[lane].url, r->url);
     r->easy = e;
+    r->lane = lane;
     r->n_tries++;
     r->start_s = clock_s();
     r->too_big = false;
     str_clear(&r->answer);
     r->curl_error[0] = '\0';
-    easy_common(e, r->url);
+    easy_common(e, url);
+    free(url); /* libcurl has a copy */
     r->header = easy_bearer(NULL, r->bearer);
     if (r->body) {
         r->header = curl_slist_append(r->header, "Content-Type: application/json");
@@ -311,7 +329,7 @@ static void excerpt(char out[WHY_EXCERPT + 1], const struct request *r)
     js_free(v);
 }
 
-static enum net_class judge_status(struct request *r)
+static enum net_class judge_status(struct request *r, const char *address)
 {
     char words[WHY_EXCERPT + 1];
     const char *type = NULL;
@@ -321,7 +339,7 @@ static enum net_class judge_status(struct request *r)
         if (!html)
             return NET_OK;
         snprintf(r->why, sizeof r->why,
-                 "the server answered an HTML page, want JSON: is '%s' right?", r->url);
+                 "the server answered an HTML page, want JSON: is '%s%s' right?", address, r->url);
         return NET_REFUSED;
     }
     excerpt(words, r);
@@ -334,13 +352,13 @@ static enum net_class judge_status(struct request *r)
     return NET_REFUSED;
 }
 
-static enum net_class judge(struct request *r, CURLcode code)
+static enum net_class judge(struct request *r, const char *address, CURLcode code)
 {
     long status = 0;
     curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
     r->status = (int)status;
     if (code == CURLE_OK)
-        return judge_status(r);
+        return judge_status(r, address);
     snprintf(r->why, sizeof r->why, "%s",
              r->curl_error[0] ? r->curl_error : curl_easy_strerror(code));
     if (r->too_big)
@@ -363,36 +381,51 @@ static double pause_s(struct net *n, struct request *r, double after)
     return easy_backoff(&n->rng, n->conf.backoff_s, r->n_tries - 1);
 }
 
-/* How many may run from now on, after what the server said to this one. */
-static void adapt(struct net *n, const struct request *r, double after)
+/* What the outcome says of the address. */
+static void judge_lane(struct net *n, const struct request *r, CURLcode code, double after)
+{
+    struct lane *l = &n->lane[r->lane];
+    bool gone = r->status == 0 || code == CURLE_OPERATION_TIMEDOUT;
+    double now = clock_s(), aside = 0;
+    lane_give_back(l, r->class_ != NET_RETRY);
+    if (r->class_ != NET_RETRY)
+        lane_answered(l, now, r->answer.n);
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        lane_late(l);
+    if (r->status == 429 || r->status == 503)
+        lane_pushed(l, now, r->start_s, after <= RETRY_AFTER_MAX ? after : 0);
+    if (r->class_ == NET_RETRY && r->status != 429)
+        aside = lane_failed(l, now, r->start_s, gone, n->conf.backoff_s);
+    if (aside > 0 && n->n_lane > 1 && l->n_aside == 1)
+        log_warn("'%s' is left alone for a while: %s", l->url, r->why);
+}
+
+static bool is_any_healthy(const struct net *n)
 {
     double now = clock_s();
-    if (r->class_ == NET_OK)
-        n->allowed = fmin(n->conf.n_in_flight, n->allowed + 1 / n->allowed);
-    if (r->status != 429 && r->status != 503)
-        return;
-    if (after > 0 && after <= RETRY_AFTER_MAX)
-        n->closed_until_s = fmax(n->closed_until_s, now + after);
-    if (r->start_s <= n->halved_s)
-        return;
-    n->halved_s = now;
-    n->allowed = fmax(1, fmin(n->allowed, n->n_running) / 2);
-    log_debug("the server has too much (HTTP %d): %d requests at once from now on", r->status,
-              (int)n->allowed);
+    for (size_t i = 0; i < n->n_lane; i++)
+        if (lane_is_healthy(&n->lane[i], now))
+            return true;
+    return false;
 }
 
 static void finish(struct net *n, struct request *r, CURLcode code)
 {
     curl_off_t after = 0;
+    struct curl_header *server;
     curl_easy_getinfo(r->easy, CURLINFO_RETRY_AFTER, &after);
-    r->class_ = judge(r, code);
-    adapt(n, r, (double)after);
+    if (curl_easy_header(r->easy, "Server", 0, CURLH_HEADER, -1, &server) == CURLHE_OK)
+        snprintf(r->server, sizeof r->server, "%s", server->value);
+    r->class_ = judge(r, n->lane[r->lane].url, code);
+    judge_lane(n, r, code, (double)after);
     double pause = r->class_ == NET_RETRY ? pause_s(n, r, (double)after) : -1;
     running_stop(n, r);
     if (pause < 0) {
         queue_put(&n->done, r);
         return;
     }
+    if (n->n_lane > 1 && is_any_healthy(n))
+        pause = 0;
     log_debug("try %d: %s; again in %.1f s", r->n_tries, r->why, pause);
     r->ready_s = clock_s() + pause;
     queue_put(&n->waiting, r);
@@ -403,11 +436,12 @@ static double start_ready(struct net *n)
 {
     double now = clock_s(), wait = 1;
     struct request **at = &n->waiting.first;
-    if (now < n->closed_until_s)
-        return fmin(wait, n->closed_until_s - now);
-    while (*at && n->n_running < (int)n->allowed) {
+    while (*at) {
         if ((*at)->ready_s <= now) {
-            request_start(n, queue_take(&n->waiting, at));
+            int lane = lane_take(n->lane, n->n_lane, now, &wait);
+            if (lane < 0)
+                break;
+            request_start(n, queue_take(&n->waiting, at), lane);
             continue;
         }
         wait = fmin(wait, (*at)->ready_s - now);
@@ -447,9 +481,11 @@ enum st net_next(struct net *n, struct net_reply *reply, struct err *err)
                                  .class_ = r->class_,
                                  .status = r->status,
                                  .n_tries = r->n_tries,
+                                 .lane = r->lane,
                                  .wall_s = clock_s() - r->first_s,
                                  .body = r->answer.s ? r->answer.s : "",
                                  .n_bytes = r->answer.n,
-                                 .why = r->class_ == NET_OK ? NULL : r->why };
+                                 .why = r->class_ == NET_OK ? NULL : r->why,
+                                 .server = r->server[0] ? r->server : NULL };
     return ST_OK;
 }

@@ -27,7 +27,17 @@ enum net_class {               /* what to do about an outcome */
                  NET_REFUSED   /* other 4xx, not the expected content: never retried */
 };
 
+/* An address that requests may go to. Several serve alike: a request that one of them fails goes to
+ * another at once, and who fails is left alone for a while (net/lane.h). */
+struct net_lane {
+    const char *url;    /* before every request's; copied */
+    double weight;      /* its share of the requests while it has room */
+    int n_start, n_max; /* at once: at the start; when larger, found out by the speed of answers */
+};
+
 struct net_conf {
+    const struct net_lane *lane; /* none: requests have whole addresses, n_in_flight at once */
+    size_t n_lane;
     int n_in_flight; /* at once; default 8; fewer while the server says that it has too much */
     int n_retry; /* default 8: 0.5 s doubled each time with jitter, at most 60 s: over a minute in
                   * all, what a server takes to start again; Retry-After wins. Negative: none */
@@ -40,18 +50,24 @@ struct net_reply {
     uint64_t tag;
     enum net_class class_;
     int status; /* HTTP status, 0 when none came */
-    int n_tries;
+    int n_tries, lane;
     double wall_s;
     const char *body; /* terminated; borrowed until the next net_ call */
     size_t n_bytes;
-    const char *why; /* one line for people when class_ is not NET_OK */
+    const char *why;    /* one line for people when class_ is not NET_OK */
+    const char *server; /* what it calls itself in its header, or NULL; borrowed like body */
+};
+
+struct net_lane_state {
+    uint64_t n_answered, n_failed, n_aside; /* tries; times it was set aside */
+    int n_at_once;                          /* allowed now */
 };
 
 struct net;
 struct net *net_new(const struct net_conf *conf);
 void net_free(struct net *n);      /* NULL is fine; cancels what is in flight */
 int net_room(const struct net *n); /* how many more may be posted now */
-void net_set_in_flight(struct net *n, int n_in_flight);
+struct net_lane_state net_lane(const struct net *n, size_t i);
 /* bearer: value of the Authorization header after "Bearer ", or NULL; never logged. Copies
  * everything. */
 void net_post(struct net *n, const char *url, const char *bearer, const char *body, size_t n_bytes,

@@ -1,5 +1,5 @@
 /* tests/net/main.c - the client against a server on loopback that misbehaves (bad_server.py). */
-#include "check.h"
+#include "net_tests.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -318,10 +318,45 @@ static void test_download_resume(void)
     free(note);
 }
 
+/* Two addresses, one of which nobody serves: all requests are answered by the other, soon. */
+static void test_lanes(void)
+{
+    NEED_SERVER();
+    char alive[64];
+    snprintf(alive, sizeof alive, "http://127.0.0.1:%d", port);
+    const struct net_lane lane[] = { { "http://127.0.0.1:9", 1, 4, 4 }, { alive, 1, 4, 4 } };
+    struct net_conf conf = patient;
+    struct err err;
+    struct net_reply r;
+    conf.lane = lane;
+    conf.n_lane = 2;
+    conf.n_in_flight = 100;
+    struct net *n = net_new(&conf);
+    CHECK(net_room(n) == 8, "room for %d", net_room(n));
+    int sent = 0, n_got = 0;
+    for (; n_got < 200; n_got++) {
+        for (; net_room(n) > 0; sent++)
+            net_post(n, "/echo", NULL, "{}", 2, (uint64_t)sent);
+        NEED(net_next(n, &r, &err) == ST_OK, "%s", err.msg);
+        CHECK(r.class_ == NET_OK && r.lane == 1, "lane %d: %s", r.lane, r.why ? r.why : "");
+        CHECK(r.server && strstr(r.server, "Python"), "server '%s'", r.server ? r.server : "none");
+    }
+    while (net_next(n, &r, &err) == ST_OK)
+        n_got++;
+    struct net_lane_state dead = net_lane(n, 0), live = net_lane(n, 1);
+    CHECK(n_got == sent && live.n_answered == (uint64_t)sent && live.n_failed == 0, "%d of %d",
+          n_got, sent);
+    CHECK(dead.n_answered == 0 && dead.n_aside >= 1 && dead.n_failed >= 4 &&
+              dead.n_failed < 4 + dead.n_aside,
+          "%d failed, set aside %d times", (int)dead.n_failed, (int)dead.n_aside);
+    net_free(n);
+}
+
 static const struct check_test tests[] = {
     TEST(test_classes),     TEST(test_key_hidden),         TEST(test_stall),
     TEST(test_retry_after), TEST(test_refused_connection), TEST(test_many),
     TEST(test_cancel),      TEST(test_download),           TEST(test_download_resume),
+    TEST(test_lanes),
 };
 
 int main(int argc, char **argv)
@@ -330,7 +365,13 @@ int main(int argc, char **argv)
     alarm(240); /* a server that dies must not keep the tests */
     log_set_level(LOG_QUIET);
     server_start();
-    int rc = check_main(tests, sizeof tests / sizeof *tests, argc, argv);
+    static struct check_test all[64];
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
+        all[n++] = tests[i];
+    for (size_t i = 0; i < n_lane_test; i++)
+        all[n++] = lane_test[i];
+    int rc = check_main(all, n, argc, argv);
     if (server_in >= 0)
         close(server_in);
     if (server > 0)
