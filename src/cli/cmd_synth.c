@@ -95,6 +95,7 @@ struct generator_conf synth_generator(const struct synth_opts *o, const struct c
     return (struct generator_conf){ .model = o->model,
                                     .amateur = o->amateur,
                                     .key = generator_key(),
+                                    .api = gen_api_by_name(o->api),
                                     .n_threads = (int)cli->threads,
                                     .n_in_flight = (int)o->in_flight,
                                     .precision = gen_precision_by_name(o->precision),
@@ -159,12 +160,20 @@ static enum st run_pilot(void *opts, struct cli *cli, int argc, char **argv, str
 const struct command cmd_synth = {
     .name = "synth",
     .summary = "make synthetic text from pages, a recipe and a generator",
-    .usage = "synth --recipe NAME --generator FILE.gguf|DIR|URL --out DIR [options] INPUT...",
+    .usage = "synth --recipe NAME --generator FILE.gguf|DIR|URL|batch:DIR --out DIR [options] "
+             "INPUT...",
     .detail =
         "Every request and raw answer goes into DIR/ledger.jsonl before anything else happens to "
         "it, so that a\nkilled run goes on where it stopped and nothing is asked twice. Kept "
         "documents are in\nDIR/docs-*.jsonl.zst, the verdict on every answer in "
-        "DIR/verdicts.jsonl.zst. A server's key is taken\nfrom MIXLAW_API_KEY or OPENAI_API_KEY.",
+        "DIR/verdicts.jsonl.zst. A server's key is taken\nfrom MIXLAW_API_KEY or "
+        "OPENAI_API_KEY.\n\n"
+        "Servers that serve the same model share the work: --generator "
+        "http://a:8000,http://b:8000@3, the second\nwith three times the weight; one that fails is "
+        "left alone while others answer. How many requests\nare out at once follows from a "
+        "server's slots, or is found out; --in-flight fixes it.\n\n"
+        "--generator batch:JOBS --model NAME writes JOBS/requests-*.jsonl for OpenAI's batch "
+        "service and ends; with\nthe result files in JOBS the same command goes on.",
     .field = synth_field,
     .n_field = N_OF(synth_field),
     .opts_size = sizeof(struct synth_opts),
@@ -239,8 +248,8 @@ const struct command cmd_synth_recipes = {
 static const struct field probe_field[] = {
     { .name = "generator",
       .kind = FIELD_TEXT,
-      .unit = "URL",
-      .help = "the server",
+      .unit = "URL[,URL...]|FILE.gguf",
+      .help = "the servers, or a model file",
       .offset = SYNTH_AT(generator),
       .required = true },
     { .name = "model",
@@ -255,8 +264,21 @@ static const struct field probe_field[] = {
       .offset = SYNTH_AT(in_flight),
       .min = 1,
       .max = 1024 },
+    { .name = "api",
+      .kind = FIELD_CHOICE,
+      .choices = GEN_APIS,
+      .help = "what speed is measured with: a chat, or plain text",
+      .offset = SYNTH_AT(api) },
+    { .name = "idle",
+      .kind = FIELD_TIME,
+      .unit = "T",
+      .help = "a server silent for so long has failed",
+      .offset = SYNTH_AT(idle),
+      .min = 1,
+      .max = 86400 },
 };
-static const struct synth_opts probe_defaults = { .in_flight = 32 };
+static const struct synth_opts probe_defaults = { SYNTH_WHO_DEFAULTS, .in_flight = 64,
+                                                  .retries = 2 };
 
 static void show_probe(void *arg, struct js *row)
 {
@@ -269,16 +291,15 @@ static enum st run_probe(void *opts, struct cli *cli, int argc, char **argv, str
     (void)argv;
     if (argc)
         return err_set(err, ST_USAGE, "want no arguments");
-    const struct generator_conf conf = {
-        .model = o->model, .key = generator_key(), .n_threads = (int)cli->threads, .seed = cli->seed
-    };
+    const struct generator_conf conf = synth_generator(o, cli);
     return synth_probe(o->generator, &conf, (int)o->in_flight, show_probe, cli->out, err);
 }
 
 const struct command cmd_synth_probe = {
     .name = "synth probe",
     .summary = "what a generator is, and how fast at which concurrency",
-    .usage = "synth probe --generator URL|FILE.gguf [--model NAME]",
+    .usage =
+        "synth probe --generator URL[,URL...]|FILE.gguf [--model NAME] [--api chat|completion]",
     .field = probe_field,
     .n_field = N_OF(probe_field),
     .opts_size = sizeof(struct synth_opts),

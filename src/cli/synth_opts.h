@@ -8,7 +8,8 @@
 #include "synth/generator.h"
 
 struct synth_opts {
-    const char *recipe, *generator, *amateur, *model, *out, *tokenizer, *like, *precision, *kv;
+    const char *recipe, *generator, *amateur, *model, *api, *out, *tokenizer, *like, *precision,
+        *kv;
     const char *doc; /* of synth try */
     struct textlist decontaminate;
     uint64_t max_docs, max_tokens, in_flight, docs, retries;
@@ -27,8 +28,8 @@ struct synth_opts {
       .required = true },                                                                          \
         { .name = "generator",                                                                     \
           .kind = FIELD_TEXT,                                                                      \
-          .unit = "FILE.gguf|DIR|URL",                                                             \
-          .help = "who writes: a model file, a model folder or an OpenAI-style server",            \
+          .unit = "FILE.gguf|DIR|URL[,URL@WEIGHT...]|batch:DIR",                                   \
+          .help = "who writes: a model file or folder, OpenAI-style servers, OpenAI batch files",  \
           .offset = SYNTH_AT(generator) },                                                         \
         { .name = "model",                                                                         \
           .kind = FIELD_TEXT,                                                                      \
@@ -40,6 +41,11 @@ struct synth_opts {
           .unit = "FILE.gguf|DIR",                                                                 \
           .help = "a weaker model of the same vocabulary, for recipes that contrast two",          \
           .offset = SYNTH_AT(amateur) },                                                           \
+        { .name = "api",                                                                           \
+          .kind = FIELD_CHOICE,                                                                    \
+          .choices = GEN_APIS,                                                                     \
+          .help = "turns of a chat, or one plain text for models without a chat template",         \
+          .offset = SYNTH_AT(api) },                                                               \
         { .name = "precision",                                                                     \
           .kind = FIELD_CHOICE,                                                                    \
           .choices = GEN_PRECISIONS,                                                               \
@@ -68,7 +74,8 @@ struct synth_opts {
         .help = "a server silent for so long has failed", .offset = SYNTH_AT(idle), .min = 1,      \
         .max = 86400                                                                               \
     }
-#define SYNTH_WHO_DEFAULTS .precision = "auto", .kv = "f16", .idle = 600, .backoff = 0.5
+#define SYNTH_WHO_DEFAULTS                                                                         \
+    .api = "chat", .precision = "auto", .kv = "f16", .idle = 600, .backoff = 0.5
 
 struct generator_conf synth_generator(const struct synth_opts *o, const struct cli *cli);
 

@@ -81,6 +81,7 @@ struct gen_request {
         *prefill; /* the answer's beginning, not sampled; part of the result's text; may be NULL */
     double edit_above; /* for synth/edit.h alone: raw is a text to edit, not to go on with */
     struct sampling sampling;
+    struct digest key; /* in the ledger of synth; not looked at here */
     uint64_t tag;
 };
 

@@ -103,9 +103,13 @@ static enum st take(struct ask *a, const struct generation *g, struct err *err)
     enum st st = ST_OK;
     if (g->failed) {
         digests_add(&j->failed, f->key);
+        j->n_later += g->is_later;
+        if (g->is_later)
+            snprintf(j->why_later, sizeof j->why_later, "%s", g->why);
         snprintf(j->why, sizeof j->why, "%s", g->why ? g->why : "no reason given");
         log_debug("'%s' failed: %s", f->id, j->why);
-        if (++a->n_failed_in_row >= FAILURES_MAX)
+        a->n_failed_in_row += !g->is_alone;
+        if (a->n_failed_in_row >= FAILURES_MAX)
             st = err_set(err, ST_NET,
                          "%d requests in a row failed, the last because: %s; what was answered is "
                          "kept, the same command goes on",

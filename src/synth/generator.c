@@ -11,6 +11,7 @@
 struct generator {
     const struct generator_ops *ops;
     void *state;
+    enum gen_api api;
 };
 
 enum st generator_open(struct generator **out, const char *where, const struct generator_conf *conf,
@@ -19,6 +20,8 @@ enum st generator_open(struct generator **out, const char *where, const struct g
     const struct generator_ops *ops = NULL;
     if (str_starts(where, "http://") || str_starts(where, "https://"))
         ops = &generator_server;
+    else if (str_starts(where, "batch:"))
+        ops = &generator_batch;
     else if (str_starts(where, "record:"))
         ops = &generator_record;
     else if (file_exists(where))
@@ -26,14 +29,16 @@ enum st generator_open(struct generator **out, const char *where, const struct g
     if (!ops)
         return err_set(err, ST_USAGE,
                        "generator '%s': no such file; want a GGUF file, a model folder, an "
-                       "http(s) address or record:FILE",
+                       "http(s) address, batch:DIR or record:FILE",
                        where);
     struct generator *g = NEW(struct generator);
     g->ops = ops;
+    g->api = conf->api;
     enum st st = ops->open(&g->state, where, conf, err);
     if (st < 0) {
         free(g);
-        return err_in(err, st, "generator '%s'", where);
+        /* A server's messages name the address, or keep quiet about one that holds a password. */
+        return ops == &generator_server ? st : err_in(err, st, "generator '%s'", where);
     }
     *out = g;
     return ST_OK;
@@ -93,9 +98,23 @@ int generator_room(const struct generator *g)
     return g->ops->room(g->state);
 }
 
+/* The prompt as one text, with the answer's place behind it. */
+static char *plain_prompt(const struct gen_request *r)
+{
+    return xasprintf("%s%s%s\n\n", r->system ? r->system : "", r->system ? "\n\n" : "", r->user);
+}
+
 void generator_submit(struct generator *g, const struct gen_request *r)
 {
-    g->ops->submit(g->state, r);
+    struct gen_request plain = *r;
+    bool join = g->api == API_COMPLETION && !r->raw && g->ops != &generator_record;
+    char *raw = join ? plain_prompt(r) : NULL; /* what is recorded is found by its parts */
+    if (raw) {
+        plain.raw = raw;
+        plain.raw_is_plain = true;
+    }
+    g->ops->submit(g->state, &plain);
+    free(raw);
 }
 
 enum st generator_next(struct generator *g, struct generation *out, struct err *err)
@@ -109,13 +128,24 @@ struct js *generator_about(const struct generator *g)
     struct js *v = g->ops->about(g->state);
     char hex[DIGEST_HEX];
     js_put_text(v, "kind", g->ops->name);
+    if (g->api == API_COMPLETION)
+        js_put_text(v, "api", "completion");
     js_put_text(v, "digest", digest_hex(generator_digest(g), hex));
     return v;
 }
 
 struct digest generator_digest(const struct generator *g)
 {
-    return g->ops->digest(g->state);
+    struct digest model = g->ops->digest(g->state);
+    if (g->api == API_CHAT)
+        return model;
+    struct hasher *h = hasher_new();
+    hasher_text(h, "completion");
+    hasher_whole(h, model.hi);
+    hasher_whole(h, model.lo);
+    struct digest d = hasher_digest(h);
+    hasher_free(h);
+    return d;
 }
 
 struct digest prompt_text_digest(const char *system, const char *user, const char *prefill)
@@ -127,6 +157,11 @@ struct digest prompt_text_digest(const char *system, const char *user, const cha
     struct digest d = hasher_digest(h);
     hasher_free(h);
     return d;
+}
+
+enum gen_api gen_api_by_name(const char *name)
+{
+    return strcmp(name, "completion") == 0 ? API_COMPLETION : API_CHAT;
 }
 
 const char *generator_key(void)

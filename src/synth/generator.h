@@ -2,7 +2,8 @@
  * synth/generator.h - whoever answers prompts, behind one interface.
  *
  *   FILE.gguf, DIR     our own engine (model/generate.h)
- *   http(s)://...      an OpenAI-style server: BASE/v1, chat completions
+ *   http(s)://...      OpenAI-style servers: URL[@WEIGHT],URL[@WEIGHT]... that serve one model
+ *   batch:DIR          OpenAI batch files: requests out, results in another day (batch.c)
  *   record:FILE        answers recorded before (a ledger, or JSONL with prompt and raw): for tests
  *
  *     st = generator_open(&g, "model.gguf", &conf, err);   or generator_open_for, for a recipe
@@ -22,7 +23,15 @@
 #include "synth/ledger.h"
 #include "synth/recipe.h"
 
+/* How a prompt is put: as turns of a chat, through the model's template, or, for models that have
+ * none, as one plain text that the answer continues: system, user and prefill one after the other.
+ */
+enum gen_api { API_CHAT, API_COMPLETION };
+#define GEN_APIS "chat|completion" /* their names, in this order */
+enum gen_api gen_api_by_name(const char *name);
+
 struct generator_conf {
+    enum gen_api api;
     const char *model;            /* a server's model; NULL: its first */
     const char *key;              /* a server's key, never shown; NULL: none */
     int n_threads;                /* of the local engine */
@@ -35,11 +44,14 @@ struct generator_conf {
     double backoff_s;    /* first pause before a request is tried again; 0: 0.5 */
     int n_retry;         /* how often; 0: net's default, negative: never */
     uint64_t seed;       /* of the pauses' jitter */
+    struct ledger *ledger; /* of batch files: to know their results again; NULL: none */
 };
 
 struct generation {
     uint64_t tag;
-    bool failed; /* the line or the server failed, and no try was left: why says it */
+    bool failed;   /* the line or the server failed, and no try was left: why says it */
+    bool is_alone; /* a failure that says nothing of the generator */
+    bool is_later; /* no failure but a request that a person takes to its server: why says how */
     const char *why;
     const char *text; /* begins with the prefill; valid until the next call */
     size_t n_bytes;
@@ -70,7 +82,8 @@ struct generator_ops {
     struct digest (*digest)(const void *state);
     void (*close)(void *state); /* NULL is fine */
 };
-extern const struct generator_ops generator_local, generator_server, generator_record;
+extern const struct generator_ops generator_local, generator_server, generator_batch,
+    generator_record;
 
 /* Errors: ST_USAGE nothing of that name; ST_NET no server there, or it has not the model. */
 MUST_USE enum st generator_open(struct generator **out, const char *where,

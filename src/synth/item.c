@@ -154,6 +154,7 @@ struct gen_request item_request(const struct item *it, uint64_t tag)
                                  .prefill = it->prefill,
                                  .edit_above = it->edit_above,
                                  .sampling = it->sampling,
+                                 .key = it->key,
                                  .tag = tag };
 }
 

@@ -128,12 +128,19 @@ static enum st open_generator(struct job *j, struct err *err)
     if (!j->conf->generator)
         return err_set(err, ST_USAGE, "recipe '%s' needs --generator FILE.gguf, DIR or URL",
                        j->recipe->name);
-    enum st st =
-        generator_open_for(&j->generator, j->recipe, j->conf->generator, &j->conf->gen, err);
+    const struct synth_conf *c = j->conf;
+    if (str_starts(c->generator, "batch:") && (c->max_tok || c->max_cost > 0 || c->max_s > 0))
+        return err_set(err, ST_USAGE,
+                       "batch files are written whole, --max-tokens, --max-cost and --max-time "
+                       "cannot end them: give --max-docs (synth pilot says what a page takes)");
+    enum st st = ledger_open(&j->ledger, c->out, err);
+    struct generator_conf gen = c->gen;
+    gen.ledger = j->ledger;
+    if (st == ST_OK)
+        st = generator_open_for(&j->generator, j->recipe, c->generator, &gen, err);
     if (st == ST_OK) {
         j->about = generator_about(j->generator);
         j->model = generator_digest(j->generator);
-        st = ledger_open(&j->ledger, j->conf->out, err);
     }
     return st;
 }

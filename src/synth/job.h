@@ -33,9 +33,11 @@ struct job {
     struct tok *tok;
     struct digests like; /* pieces to use; all when conf->like is NULL */
     struct digests failed;
+    char why_later[512];
     char why[512];       /* of the last failure */
     const char *stopped; /* the budget that ended the asking, or NULL */
     uint64_t n_asked;    /* requests of this run */
+    uint64_t n_later;    /* of them, those whose answers are to come (batch files) */
     struct lock lock;    /* of the folder */
     struct arena arena;  /* one item */
     struct arena_mark base;

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/manifest.h"
+#include "synth/endpoint.h"
 #include "synth/job.h"
 
 #define FAILED_MAX 0.01 /* share of requests without an answer that a finished folder may have */
@@ -21,6 +22,8 @@ static struct js *settings_of(const struct synth_conf *c)
     js_put_text(v, "model", c->gen.model);
     if (recipe_contrasts(c->recipe))
         js_put_text(v, "amateur", c->gen.amateur);
+    if (c->gen.api == API_COMPLETION)
+        js_put_text(v, "api", "completion");
     js_put_text(v, "like", c->like);
     js_put_whole(v, "seed", (int64_t)c->seed);
     js_put_whole(v, "max_docs", (int64_t)c->max_docs);
@@ -80,6 +83,22 @@ static bool budget_grew(const struct js *counts, const struct synth_conf *c)
     return now == 0 || now > js_get_real(was, stopped, 0);
 }
 
+/* The same address, or lists of servers that have one in common: those serve the same model. */
+static bool same_generator(const char *a, const char *b)
+{
+    struct endpoints x = { 0 }, y = { 0 };
+    struct err ignored;
+    bool same = strcmp(a, b) == 0;
+    if (str_starts(a, "http") && str_starts(b, "http") &&
+        endpoints_parse(&x, a, &ignored) == ST_OK && endpoints_parse(&y, b, &ignored) == ST_OK)
+        for (size_t i = 0; i < x.n; i++)
+            for (size_t k = 0; k < y.n; k++)
+                same |= strcmp(x.e[i].base, y.e[k].base) == 0;
+    endpoints_release(&x);
+    endpoints_release(&y);
+    return same;
+}
+
 /* ST_END: finished with these settings, *row is its result. ST_OK: work to do. A finished folder of
  * other settings is taken over when recipe and generator are the same: its ledger holds what was
  * paid. */
@@ -102,7 +121,8 @@ static enum st check_done(const struct synth_conf *c, const struct js *settings,
         st = ST_OK;
     } else if (strcmp(js_get_text(m, "stage", ""), "synth") == 0 &&
                strcmp(js_get_text(js_get(was, "recipe"), "name", ""), c->recipe->name) == 0 &&
-               strcmp(js_get_text(was, "generator", ""), c->generator ? c->generator : "") == 0) {
+               same_generator(js_get_text(was, "generator", ""),
+                              c->generator ? c->generator : "")) {
         log_info(
             "'%s' was made with other settings or inputs: answers that still fit are used again",
             c->out);
@@ -203,6 +223,10 @@ static struct js *counts_of(const struct job *j, const struct js *row, const str
 static enum st failures(const struct job *j, struct err *err)
 {
     uint64_t failed = j->rates.verdict[V_FAILED];
+    if (j->n_later)
+        return err_set(err, ST_NET, "%llu of %llu requests have no answer yet: %s",
+                       (unsigned long long)j->n_later, (unsigned long long)j->rates.n,
+                       j->why_later);
     if (!failed)
         return ST_OK;
     log_warn("%llu of %llu requests got no answer, the last because: %s",

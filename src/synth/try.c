@@ -178,6 +178,8 @@ enum st synth_try(const struct synth_conf *conf, const char *doc,
                                    .strict = conf->strict,
                                    .keywords = recipe_needs_keywords(conf->recipe),
                                    .only = doc };
+    if (conf->generator && str_starts(conf->generator, "batch:"))
+        return err_set(err, ST_USAGE, "batch files answer another day: there is nothing to try");
     enum st st = pages_open(&t.pages, &pc, err);
     if (st == ST_OK && conf->generator && recipe_needs_generator(conf->recipe)) {
         st = generator_open_for(&t.generator, conf->recipe, conf->generator, &conf->gen, err);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # The server client against llama.cpp's own server (wheel xllamacpp), which serves the model of MIXLAW_MODEL on
-# loopback: probe, a run, the same again, prefill, a prompt that does not fit.
+# loopback: probe, a run, the same again, prefill, plain prompts, a prompt that does not fit.
 set -u
 python=$(tests/peers/need_python "llama.cpp's server" xllamacpp) || { rc=$?; echo "$python"; exit $rc; }
 [ -s "${MIXLAW_MODEL:-}" ] || { echo "skipped: MIXLAW_MODEL names no GGUF file"; exit 77; }
@@ -32,8 +32,25 @@ input: {unit: page, max_words: 3000, min_words: 1000}
 prompts: [{name: a, user: "{text}\n\nSummarise."}]
 YAML
 
-"$MIXLAW" synth probe --generator "$url" --in-flight 1 >"$T/probe" || bad "probe"
-grep -q '"slots":4' "$T/probe" || bad "probe: $(head -1 "$T/probe")"
+"$MIXLAW" synth probe --quiet --generator "$url" --in-flight 2 >"$T/probe" || bad "probe"
+"$python" - "$T/probe" <<'PY' || bad "probe"
+import json, sys
+look, *levels, pick = [json.loads(l) for l in open(sys.argv[1])]
+print(look)
+assert look["software"] == "llama.cpp" and look["slots"] == 4 and look["context"] == 512, look
+assert look["chat"] and look["completion"] and look["template"] == "shown" and look["extra_fields"] and look["logprobs"], look
+assert look["seed"] is True, look
+assert [r["in_flight"] for r in levels] == [1, 2] and all(r["tok_per_s"] > 1 and not r["failed"] for r in levels), levels
+assert pick["pick"] in (1, 2), pick
+PY
+"$MIXLAW" synth --quiet --recipe hq --api completion --generator "$url,$url/v1/@2" --out "$T/plain" "$T/pages.jsonl" >"$T/row" 2>"$T/err" || bad "plain: $(cat "$T/err")"
+"$python" - "$T/plain" <<'PY' || bad "plain"
+import json, sys
+raw = [json.loads(l) for l in open(sys.argv[1] + "/ledger.jsonl")]
+assert len(raw) == 4 and any(len(r["raw"]) > 60 for r in raw), raw
+at = json.load(open(sys.argv[1] + "/manifest.json"))["counts"]["generator"]["endpoints"]
+assert [a["weight"] for a in at] == [1, 2] and sum(a["answered"] for a in at) >= 4, at
+PY
 for recipe in hq qa; do
     "$MIXLAW" synth --quiet --recipe $recipe --generator "$url" --out "$T/$recipe" "$T/pages.jsonl" >"$T/row" 2>"$T/err" || bad "$recipe: $(cat "$T/err")"
     "$python" - "$T/row" "$T/$recipe/ledger.jsonl" $recipe <<'PY' || bad "$recipe"

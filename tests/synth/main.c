@@ -486,6 +486,47 @@ static void test_local_settings(void)
     }
 }
 
+static char *tiny_answer(enum gen_api api, const struct gen_request *r, struct digest *digest)
+{
+    const struct generator_conf conf = { .n_threads = 1, .api = api };
+    struct generator *g;
+    struct generation out = { 0 };
+    struct err err = { "" };
+    char *text = NULL;
+    enum st st = generator_open(&g, "tests/golden/gguf/tiny.gguf", &conf, &err);
+    CHECK(st == ST_OK, "%s", err.msg);
+    if (st < 0)
+        return NULL;
+    generator_submit(g, r);
+    st = generator_next(g, &out, &err);
+    CHECK(st == ST_OK && !out.failed, "%s", err.msg);
+    if (st == ST_OK && out.text)
+        text = xstrndup(out.text, out.n_bytes);
+    *digest = generator_digest(g);
+    generator_close(g);
+    return text;
+}
+
+/* A model without a template gets system, user and prefill as one text, under keys of its own. */
+static void test_local_plain(void)
+{
+    struct digest chat = { 0 }, plain = { 0 };
+    struct gen_request r = { .system = "Be brief.",
+                             .user = "The harbour was built in 1850.",
+                             .prefill = "It",
+                             .sampling = { .top_p = 1, .repetition_penalty = 1, .max_tok = 6 } };
+    char *joined = tiny_answer(API_COMPLETION, &r, &plain);
+    r.raw = "Be brief.\n\nThe harbour was built in 1850.\n\n";
+    r.raw_is_plain = true;
+    char *raw = tiny_answer(API_CHAT, &r, &chat);
+    NEED(joined && raw, "no answers");
+    CHECK(strcmp(joined, raw) == 0 && str_starts(joined, "It") && strlen(joined) > 2,
+          "'%s', as raw '%s'", joined, raw);
+    CHECK(digest_cmp(chat, plain) != 0, "a chat's keys");
+    free(joined);
+    free(raw);
+}
+
 static const struct check_test tests[] = {
     TEST(test_shipped_recipes),
     TEST(test_recipe_messages),
@@ -499,6 +540,7 @@ static const struct check_test tests[] = {
     TEST(test_contrast_key),
     TEST(test_amateurs),
     TEST(test_local_settings),
+    TEST(test_local_plain),
 };
 
 int main(int argc, char **argv)
@@ -512,7 +554,8 @@ int main(int argc, char **argv)
                  { ledger_test, n_ledger_test },
                  { kills_test, n_kills_test },
                  { odd_pages_test, n_odd_pages_test },
-                 { edit_test, n_edit_test } };
+                 { edit_test, n_edit_test },
+                 { batch_test, n_batch_test } };
     size_t n = 0;
     for (size_t i = 0; i < N_OF(part); i++)
         for (size_t k = 0; k < part[i].n; k++)

@@ -3,8 +3,9 @@
 misbehave: in the MODE given, or at http://HOST/MODE/v1 in any mode. Prints its address, serves until its
 standard input closes. GET /stats: requests by prompt; GET /heal: good from then on.
 usage: mock_server.py [DELAY_MS] [MODE]
-modes: good; near (every answer is the same text but for its last word); strict (knows OpenAI's fields only);
-and the methods of class Modes below."""
+modes: good; near (every answer is the same text but for its last word); strict (knows OpenAI's fields only); bare (does
+not say how many slots it has); seeded and unseeded (the seed, or chance, has the last word); base (no chat); another
+(serves another model); retrained (another one of the same name); and the methods of class Modes below."""
 import hashlib
 import json
 import socket
@@ -16,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 delay = float(sys.argv[1]) / 1000 if len(sys.argv) > 1 else 0
 default = sys.argv[2] if len(sys.argv) > 2 else "good"
-known = {"model", "messages", "max_tokens", "temperature", "top_p", "seed", "n", "stream", "stop"}
+known = {"model", "messages", "prompt", "max_tokens", "temperature", "top_p", "seed", "n", "stream", "stop"}
 lock = threading.Lock()
 
 
@@ -69,6 +70,11 @@ class Modes:
     def limit(self, n, h):
         """Never more than two at once; says nothing of when to come back."""
         return self.counts.out > 2 and self.crowded()
+
+    def crowd(self, n, h):
+        """Never more than four at once."""
+        time.sleep(0.02)
+        return self.counts.out > 4 and self.crowded()
 
     def wait(self, n, h):
         """The same, and everybody is to wait a second."""
@@ -252,8 +258,9 @@ class Handler(Modes, BaseHTTPRequestHandler):
         mode, path = self.split_path()
         c = counts_of(mode)
         if path == "/v1/models":
-            self.send(200, {"data": [{"id": "mock", "meta": {"n_params": 7}}]})
-        elif path == "/props":
+            self.send(200, {"data": [{"id": "another" if mode == "another" else "mock", "owned_by": "tests",
+                                      "meta": {"n_params": 8 if mode == "retrained" else 7}}]})
+        elif path == "/props" and mode not in ("bare", "crowd"):
             self.send(200, {"total_slots": 4, "default_generation_settings": {"n_ctx": 512}})
         elif path == "/heal":
             c.healed.set()
@@ -267,9 +274,16 @@ class Handler(Modes, BaseHTTPRequestHandler):
             self.send(404, {"error": {"message": "no such path"}})
 
     def reply(self):
-        text, finish = write(next(m["content"] for m in self.body["messages"] if m["role"] == "user"), self.mode)
+        plain = "prompt" in self.body
+        user = self.body["prompt"] if plain else next(m["content"] for m in self.body["messages"] if m["role"] == "user")
+        text, finish = write(user, self.mode)
+        if self.mode.endswith("seeded"):
+            text += " Number %d." % (self.body["seed"] if self.mode == "seeded" else time.monotonic_ns())
+        choice = {"text": text} if plain else {"message": {"role": "assistant", "content": text}}
+        if self.body.get("logprobs"):
+            choice["logprobs"] = {"token_logprobs": [-0.5]} if plain else {"content": [{"token": "a", "logprob": -0.5}]}
         return json.dumps({
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}],
+            "choices": [{"index": 0, "finish_reason": finish, **choice}],
             "usage": {"prompt_tokens": len(self.prompt) // 4, "completion_tokens": len(text) // 4},
         }).encode()
 
@@ -277,7 +291,7 @@ class Handler(Modes, BaseHTTPRequestHandler):
         self.mode, _ = self.split_path()
         self.counts = counts_of(self.mode)
         self.body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.prompt = "\n".join(m["content"] for m in self.body["messages"])
+        self.prompt = self.body.get("prompt") or "\n".join(m["content"] for m in self.body["messages"])
         key = hashlib.sha256((self.prompt + str(self.body["seed"])).encode()).hexdigest()
         with lock:
             if not self.counts.seen:
@@ -293,6 +307,8 @@ class Handler(Modes, BaseHTTPRequestHandler):
 
     def answer(self, n, key):
         time.sleep(delay + 0.01 * (self.mode == "limit"))
+        if self.mode == "base" and "messages" in self.body:
+            return self.error(400, "the model has no chat template")
         if self.mode == "strict" and set(self.body) - known:
             return self.error(400, "unknown field " + sorted(set(self.body) - known)[-1])
         if not self.counts.healed.is_set() and getattr(Modes, self.mode, lambda *args: False)(self, n, int(key, 16)):

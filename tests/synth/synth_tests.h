@@ -5,7 +5,8 @@
 #include "check.h"
 
 extern const struct check_test recipes_test[], ledger_test[], kills_test[], odd_pages_test[],
-    edit_test[];
-extern const size_t n_recipes_test, n_ledger_test, n_kills_test, n_odd_pages_test, n_edit_test;
+    edit_test[], batch_test[];
+extern const size_t n_recipes_test, n_ledger_test, n_kills_test, n_odd_pages_test, n_edit_test,
+    n_batch_test;
 
 #endif
