@@ -83,12 +83,23 @@ static const struct field pilot_field[] = { SYNTH_FIELDS,
                                             { .name = "docs",
                                               .kind = FIELD_WHOLE,
                                               .unit = "N",
-                                              .help = "pages to try",
+                                              .help = "pages to begin with",
                                               .offset = SYNTH_AT(docs),
                                               .min = 4,
-                                              .max = 1e6 } };
+                                              .max = 1e6 },
+                                            { .name = "within",
+                                              .kind = FIELD_REAL,
+                                              .unit = "X",
+                                              .help = "go on until requests and tokens are known "
+                                                      "to +-X of themselves, 10 times --docs at "
+                                                      "most",
+                                              .offset = SYNTH_AT(within),
+                                              .min = 0.001,
+                                              .max = 10 } };
 
-static const struct synth_opts defaults = { SYNTH_WHO_DEFAULTS, .docs = 32, .retries = 8 };
+static const struct synth_opts defaults = {
+    SYNTH_WHO_DEFAULTS, .docs = 200, .within = 0.2, .retries = 8
+};
 
 struct generator_conf synth_generator(const struct synth_opts *o, const struct cli *cli)
 {
@@ -137,7 +148,8 @@ static enum st run_either(const struct synth_opts *o, struct cli *cli, int argc,
                                          .price_in = o->price_in,
                                          .price_out = o->price_out,
                                          .strict = cli->strict };
-        st = pilot ? synth_pilot(&conf, o->docs, &row, err) : synth_run(&conf, &row, err);
+        st =
+            pilot ? synth_pilot(&conf, o->docs, o->within, &row, err) : synth_run(&conf, &row, err);
     }
     if (st == ST_OK)
         out_row(cli->out, row);
@@ -186,7 +198,8 @@ const struct command cmd_synth_pilot = {
     .summary = "try a recipe on a few pages and forecast requests, tokens, time and price",
     .usage = "synth pilot --recipe NAME --generator FILE.gguf|DIR|URL --out DIR [options] INPUT...",
     .detail =
-        "Takes the flags of synth. The answers go into the same ledger: a later run uses them.",
+        "Takes the flags of synth. The answers go into the same ledger: a later run uses them. "
+        "Intervals are of 90 %.",
     .field = pilot_field,
     .n_field = N_OF(pilot_field),
     .opts_size = sizeof(struct synth_opts),

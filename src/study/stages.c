@@ -257,11 +257,16 @@ enum st stage_generate(struct study *s, struct plan_source *src, struct err *err
     return st == ST_OK ? shard_tokens(s, src->name, &src->n_tok, err) : st;
 }
 
-enum st stage_synth_pilot(struct study *s, struct plan_source *src, struct err *err)
+enum st stage_synth_pilot(struct study *s, struct plan_source *src, bool rough, struct err *err)
 {
     struct strlist argv = { 0 };
     struct js *row;
     args_self(s, &argv, "synth", "pilot", NULL);
+    if (rough)
+        args_add(&argv, "--docs", "32", "--within", "1", NULL);
+    if (s->conf.gen_docs)
+        args_add(&argv, "--max-docs",
+                 arena_printf(&s->arena, "%llu", (unsigned long long)s->conf.gen_docs), NULL);
     synth_args(s, &argv, src);
     enum st st = err_in(err, child_json(&argv, &row, err), "the pilot of %s", src->name);
     strlist_release(&argv);

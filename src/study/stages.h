@@ -31,7 +31,9 @@ MUST_USE enum st stage_tokenizer(struct study *s, struct err *err); /* trained o
 MUST_USE enum st stage_tokens(struct study *s, const char *name, const char *docs, struct err *err);
 MUST_USE enum st stage_natural_tokens(struct study *s, struct err *err); /* natural and domains */
 MUST_USE enum st stage_generate(struct study *s, struct plan_source *src, struct err *err);
-MUST_USE enum st stage_synth_pilot(struct study *s, struct plan_source *src, struct err *err);
+/* rough: a few pages, to know how many the kind needs. */
+MUST_USE enum st stage_synth_pilot(struct study *s, struct plan_source *src, bool rough,
+                                   struct err *err);
 /* How runs of n_param are best packed: *width threads each, as many side by side as there are
  * threads and memory for; *tok_per_s of all of them together. */
 MUST_USE enum st stage_train_pilot(struct study *s, uint64_t n_param, double *tok_per_s,

@@ -13,6 +13,8 @@
 #include "run/table.h"
 #include "study/stages.h"
 
+enum { PILOT_PAGES = 400 }; /* a kind of so many pages is worth a pilot of 200 */
+
 enum st study_open(struct study **out, const char *path, const struct study_where *where,
                    struct err *err)
 {
@@ -246,13 +248,19 @@ static enum st first_plan(struct study *s, struct err *err)
         st = measure_speeds(s, &speeds, err);
     list_sources(s);
     for (size_t k = 0; k < c->n_kind && st == ST_OK; k++)
-        st = stage_synth_pilot(s, &p->source[k], err);
+        st = stage_synth_pilot(s, &p->source[k], true, err);
     if (st < 0)
         return st;
     if (c->time_budget > 0)
         plan_fit_time(p, c, time_left(s), &speeds);
     else
         take_explicit(p, c, &speeds);
+    choose_pages(s);
+    for (size_t k = 0; k < c->n_kind && st == ST_OK && c->time_budget == 0; k++)
+        if (p->source[k].n_page >= PILOT_PAGES) /* worth a forecast that can be relied on */
+            st = stage_synth_pilot(s, &p->source[k], false, err);
+    if (st < 0)
+        return st;
     choose_pages(s);
     return plan_finish(p, c, err);
 }

@@ -129,6 +129,8 @@ static enum st take(struct ask *a, const struct generation *g, struct err *err)
                                         .n_changed = g->n_changed,
                                         .wall_s = g->wall_s };
         a->n_failed_in_row = 0;
+        if (j->pace)
+            pace_add(j->pace, clock_s(), g->n_tok, a->n_out);
         a->n_tok_prompt += g->n_tok_prompt;
         a->n_tok += g->n_tok;
         st = ledger_add(j->ledger, &row, err);

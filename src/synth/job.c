@@ -196,7 +196,8 @@ enum st job_open(struct job *j, const struct synth_conf *conf, struct err *err)
                                        .seed = conf->seed,
                                        .max_docs = conf->max_docs,
                                        .strict = conf->strict,
-                                       .keywords = recipe_needs_keywords(conf->recipe) };
+                                       .keywords = recipe_needs_keywords(conf->recipe),
+                                       .distinct = conf->count_distinct };
         st = pages_open(&j->pages, &pc, err);
     }
     if (st == ST_OK && recipe_needs_generator(j->recipe))

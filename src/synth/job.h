@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "corpus/ngram.h"
+#include "synth/forecast.h"
 #include "synth/item.h"
 #include "synth/ledger.h"
 #include "synth/rates.h"
@@ -41,11 +42,13 @@ struct job {
     struct lock lock;    /* of the folder */
     struct arena arena;  /* one item */
     struct arena_mark base;
+    struct pace *pace; /* where the pilot notes how answers come; else NULL */
     /* of settle */
     struct rates rates, *by_variant;
     uint64_t n_docs, n_bytes, n_kept_tok, n_tok_prompt, n_tok, n_pending, n_pages, n_requests;
     uint64_t n_redrawn, n_changed; /* tokens of edits */
-    struct mean page_tok_prompt, page_tok, page_kept_tok, page_requests;
+    /* Of pages: what was made a piece that was asked for; of answers: how many were discarded. */
+    struct ratio per_requests, per_tok_prompt, per_tok, per_kept_tok, per_cost, discarded;
 };
 
 /* Opens pages, ledger and, when anything must be asked, the generator. */

@@ -15,6 +15,8 @@ struct pages {
     int64_t *rank;     /* by number in the input; NO_RANK: not used */
     uint32_t *n_piece; /* of each */
     size_t n, cap, cap_piece;
+    uint64_t *hash; /* of all pieces, page by page, for conf.distinct */
+    size_t n_hash, cap_hash;
     uint64_t n_wanted, n_usable, n_used, n_pieces;
     struct keywords *keywords;
     struct reader *reader;
@@ -93,7 +95,11 @@ static enum st survey(struct pages *p, struct err *err)
         struct arena_mark mark = arena_mark(&p->scratch);
         uint64_t hash = hash64(d.text, d.n_bytes, p->conf.seed);
         size_t n;
-        pick_pieces(&p->scratch, p->conf.input, d.text, d.n_bytes, hash, &n);
+        struct piece *piece = pick_pieces(&p->scratch, p->conf.input, d.text, d.n_bytes, hash, &n);
+        for (size_t i = 0; i < n && p->conf.distinct; i++) {
+            GROW(p->hash, p->n_hash, p->cap_hash);
+            p->hash[p->n_hash++] = hash64(piece[i].s, piece[i].n_bytes, 0);
+        }
         if (p->conf.keywords)
             keywords_learn(p->keywords, d.text, d.n_bytes, &p->scratch);
         arena_rewind(&p->scratch, mark);
@@ -115,13 +121,28 @@ static enum st survey(struct pages *p, struct err *err)
     if (n_order)
         qsort(order, n_order, sizeof *order, by_rank);
     p->n_usable = n_order;
-    p->n_used = p->conf.max_docs && p->conf.max_docs < n_order ? p->conf.max_docs : n_order;
-    for (size_t i = 0; i < p->n_used; i++) {
+    for (size_t i = 0; i < n_order; i++)
         p->rank[order[i].doc] = (int64_t)i;
-        p->n_pieces += p->n_piece[order[i].doc];
-    }
     free(order);
+    pages_limit(p, 0);
     return st == ST_END ? ST_OK : st;
+}
+
+static bool is_used(const struct pages *p, size_t i)
+{
+    return p->rank[i] != NO_RANK && p->rank[i] < (int64_t)p->n_used;
+}
+
+void pages_limit(struct pages *p, uint64_t n)
+{
+    uint64_t most = p->conf.max_docs ? p->conf.max_docs : p->n_usable;
+    p->n_used = n && n < most ? n : most;
+    if (p->n_used > p->n_usable)
+        p->n_used = p->n_usable;
+    p->n_pieces = 0;
+    for (size_t i = 0; i < p->n; i++)
+        if (is_used(p, i))
+            p->n_pieces += p->n_piece[i];
 }
 
 void pages_rewind(struct pages *p)
@@ -179,6 +200,7 @@ void pages_close(struct pages *p)
     arena_release(&p->scratch);
     free(p->rank);
     free(p->n_piece);
+    free(p->hash);
     free(p);
 }
 
@@ -201,7 +223,7 @@ enum st pages_next(struct pages *p, struct page *page, struct err *err)
         if (p->at >= p->n)
             return err_set(err, ST_IO, "the input grew while it was read");
         int64_t rank = p->rank[p->at++];
-        if (rank >= p->lo && rank < p->hi)
+        if (rank >= p->lo && rank < p->hi && rank < (int64_t)p->n_used)
             break;
     }
     uint64_t hash = hash64(p->doc.text, p->doc.n_bytes, p->conf.seed);
@@ -221,9 +243,36 @@ uint64_t pages_n_docs(const struct pages *p)
     return p->n;
 }
 
+uint64_t pages_n_used(const struct pages *p)
+{
+    return p->n_used;
+}
+
 uint64_t pages_n_pieces(const struct pages *p)
 {
     return p->n_pieces;
+}
+
+static int by_hash(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+uint64_t pages_n_distinct(const struct pages *p)
+{
+    uint64_t *used = NEW_ARRAY(uint64_t, p->n_hash + 1), n_distinct = 0;
+    size_t n = 0, at = 0;
+    for (size_t i = 0; i < p->n; at += p->n_piece[i++])
+        if (is_used(p, i)) {
+            memcpy(used + n, p->hash + at, p->n_piece[i] * sizeof *used);
+            n += p->n_piece[i];
+        }
+    qsort(used, n, sizeof *used, by_hash);
+    for (size_t i = 0; i < n; i++)
+        n_distinct += i == 0 || used[i] != used[i - 1];
+    free(used);
+    return n_distinct;
 }
 
 const struct keywords *pages_keywords(const struct pages *p)

@@ -22,6 +22,7 @@ struct pages_conf {
     const struct recipe_input *input;
     uint64_t seed, max_docs; /* max_docs 0: all */
     bool strict, keywords;   /* keywords: learn them on the way */
+    bool distinct;           /* pages_n_distinct will be asked for: 8 bytes a piece */
     const char *only;        /* id of the one document to use; NULL: all */
 };
 
@@ -37,9 +38,13 @@ MUST_USE enum st pages_open(struct pages **out, const struct pages_conf *conf, s
 void pages_close(struct pages *p);                                                /* NULL is fine */
 MUST_USE enum st pages_next(struct pages *p, struct page *page, struct err *err); /* ST_END */
 void pages_rewind(struct pages *p);
-uint64_t pages_n_usable(const struct pages *p); /* before --max-docs */
-uint64_t pages_n_docs(const struct pages *p);   /* documents in the input */
-uint64_t pages_n_pieces(const struct pages *p); /* of the pages that will come */
+/* From the next rewind on only the n pages of smallest rank; 0: --max-docs again. */
+void pages_limit(struct pages *p, uint64_t n);
+uint64_t pages_n_usable(const struct pages *p);   /* before --max-docs */
+uint64_t pages_n_docs(const struct pages *p);     /* documents in the input */
+uint64_t pages_n_used(const struct pages *p);     /* pages that will come */
+uint64_t pages_n_pieces(const struct pages *p);   /* of the pages that will come */
+uint64_t pages_n_distinct(const struct pages *p); /* the same, equal texts counted once */
 const struct keywords *pages_keywords(const struct pages *p);
 
 #endif

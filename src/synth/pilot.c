@@ -1,11 +1,8 @@
 /*
- * synth/pilot.c - a forecast from a sample. The sampled pages are those a run begins with, drawn at
- * random by their rank, so their mean estimates the mean of all pages:
- *
- *     total = n_pages * (mean +- t * sd / sqrt(n)),      rates by Wilson's interval; both 90 %
- *
- * A page that the run will surely have in common with the pilot varies no more: the finite
- * population correction sqrt(1 - n / n_pages) takes that into account.
+ * synth/pilot.c - a forecast from a sample (forecast.h). The sampled pages are those a run begins
+ * with, drawn at random by their rank; how many pieces each page of the run has is known from the
+ * survey. The pilot goes on until requests and tokens are known well enough, or as far as a pilot
+ * may go; then it says how many pages would do.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -14,131 +11,227 @@
 #include "base/log.h"
 #include "synth/job.h"
 
-/* Student's t for 90 % two-sided, by degrees of freedom: Cornish-Fisher expansion about the normal.
- */
-static double student90(double df)
+enum { GROW_MAX = 10 /* a pilot goes on to so many times its first pages at most */ };
+
+struct pilot {
+    struct job job;
+    uint64_t n_all, n_wanted; /* pages of the run; pages that would do */
+    double x_all, within;     /* requests of the run, none left out */
+    struct pace pace;         /* of this round of asking */
+    struct interval speed;    /* tokens a second */
+};
+
+static struct interval total(const struct pilot *p, const struct ratio *s)
 {
-    const double z = 1.6448536;
-    return z + (z * z * z + z) / (4 * df) +
-           (5 * pow(z, 5) + 16 * pow(z, 3) + 3 * z) / (96 * df * df);
+    return ratio_total(s, p->x_all, p->n_all);
 }
 
-static struct js *interval(double value, double lo, double hi)
+/* Requests and tokens each, and the widest of their intervals. */
+static double uncertainty(const struct pilot *p)
 {
-    struct js *v = js_object();
-    js_put_real(v, "value", value);
-    js_put_real(v, "lo", lo);
-    js_put_real(v, "hi", hi);
+    const struct job *j = &p->job;
+    return fmax(
+        interval_half(total(p, &j->per_requests)),
+        fmax(interval_half(total(p, &j->per_tok_prompt)), interval_half(total(p, &j->per_tok))));
+}
+
+static uint64_t pages_wanted(const struct pilot *p)
+{
+    const struct ratio *const s[] = { &p->job.per_requests, &p->job.per_tok_prompt,
+                                      &p->job.per_tok };
+    uint64_t most = 0;
+    for (size_t i = 0; i < N_OF(s); i++) {
+        uint64_t n = ratio_pages(s[i], p->n_all, p->within);
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
+/* Asks for the first n pages and judges what came back. */
+static enum st round_of(struct pilot *p, uint64_t n, struct err *err)
+{
+    struct job *j = &p->job;
+    uint64_t n_asked = j->n_asked, n_tok = ledger_stats(j->ledger).n_tok;
+    double start = clock_s();
+    pages_limit(j->pages, n);
+    p->pace.n = 0;
+    enum st st = job_ask(j, err);
+    double ask_s = clock_s() - start;
+    if (st == ST_OK)
+        st = job_settle(j, false, err);
+    if (st == ST_OK && rates_answered(&j->rates) == 0)
+        return err_set(err, ST_NET, "no request of the pilot was answered: %s", j->why);
+    struct interval now = pace_rate(&p->pace);
+    if (!isnan(now.value))
+        p->speed = now;
+    else if (isnan(p->speed.value) && j->n_asked > n_asked)
+        p->speed.value = (double)(ledger_stats(j->ledger).n_tok - n_tok) / ask_s;
+    return st;
+}
+
+static enum st sample_pages(struct pilot *p, uint64_t n_first, struct err *err)
+{
+    const uint64_t most = GROW_MAX * n_first;
+    uint64_t n = n_first < p->n_all ? n_first : p->n_all;
+    for (;;) {
+        enum st st = round_of(p, n, err);
+        if (st < 0)
+            return st;
+        p->n_wanted = n;
+        if (n == p->n_all || p->job.stopped || uncertainty(p) <= p->within)
+            return ST_OK;
+        p->n_wanted = pages_wanted(p);
+        if (n >= most)
+            return ST_OK;
+        uint64_t next = p->n_wanted + p->n_wanted / 10 + 1; /* a tenth more: it is an estimate */
+        next = next > n ? next : n + 1;
+        next = next < most ? next : most;
+        n = next < p->n_all ? next : p->n_all;
+        log_info("tokens and requests are known to +-%.0f %%: the pilot goes on to %llu pages",
+                 100 * uncertainty(p), (unsigned long long)n);
+    }
+}
+
+/* Nothing was asked now: the speed that the last pilot here measured, else that of the ledger. */
+static struct interval known_speed(const struct job *j, const char *path)
+{
+    struct interval v = { NAN, NAN, NAN };
+    struct js *was = NULL;
+    struct err err;
+    if (file_exists(path) && js_read_file(&was, path, &err) == ST_OK) {
+        v.value = js_get_real(was, "tok_per_s", NAN);
+        v.lo = js_get_real(was, "tok_per_s_lo", NAN);
+        v.hi = js_get_real(was, "tok_per_s_hi", NAN);
+        js_free(was);
+    }
+    struct ledger_stats s = ledger_stats(j->ledger);
+    if (isnan(v.value) && s.ask_s > 0)
+        v.value = (double)s.n_tok / s.ask_s;
     return v;
 }
 
-/* Sum over all pages of what was measured on some. */
-static struct js *total(const struct mean *m, uint64_t n_pages, double scale, double *mid)
+/* A number of tokens over a speed: both vary, each for itself. */
+static struct interval hours(struct interval tok, struct interval speed)
 {
-    double n = (double)m->n, all = (double)n_pages, mu = mean_value(m), half = 0;
-    if (m->n >= 2 && n < all)
-        half = student90(n - 1) * mean_sd(m) / sqrt(n) * sqrt(1 - n / all);
-    *mid = scale * all * mu;
-    return interval(*mid, scale * all * fmax(0, mu - half), scale * all * (mu + half));
+    double mid = tok.value / speed.value / 3600;
+    double a = interval_half(tok), b = isnan(speed.lo) ? 0 : interval_half(speed);
+    double half = mid * sqrt(a * a + b * b);
+    return (struct interval){ mid, fmax(mid / 4, mid - half), mid + half };
 }
 
-static struct js *wilson90(uint64_t k, uint64_t n)
+/* The budget that would end the run before its last page, or NULL. */
+static const char *short_budget(const struct synth_conf *c, struct interval tok,
+                                struct interval price, struct interval time)
 {
-    const double z = 1.6448536;
-    if (!n)
-        return interval(NAN, 0, 1);
-    double p = (double)k / (double)n, z2 = z * z / (double)n;
-    double mid = (p + z2 / 2) / (1 + z2);
-    double half = z / (1 + z2) * sqrt(p * (1 - p) / (double)n + z2 / (4 * (double)n));
-    return interval(p, fmax(0, mid - half), fmin(1, mid + half));
+    if (c->max_tok && tok.value > (double)c->max_tok)
+        return "max_tokens";
+    if (c->max_cost > 0 && price.value > c->max_cost)
+        return "max_cost";
+    return c->max_s > 0 && time.value * 3600 > c->max_s ? "max_time" : NULL;
 }
 
-/* Tokens a second: measured when something was asked now, else what the last pilot measured. */
-static double speed(const struct job *j, const char *path, double ask_s, uint64_t n_tok_before)
+static void put_kept(struct js *v, const struct pilot *p, double cost)
 {
-    struct js *was = NULL;
-    struct err err;
-    double rate = NAN;
-    if (j->n_asked) {
-        rate = (double)(ledger_stats(j->ledger).n_tok - n_tok_before) / ask_s;
-    } else if (file_exists(path) && js_read_file(&was, path, &err) == ST_OK) {
-        rate = js_get_real(was, "tok_per_s", NAN);
-        js_free(was);
-    }
-    if (isnan(rate) && ledger_stats(j->ledger).ask_s > 0)
-        rate = (double)ledger_stats(j->ledger).n_tok / ledger_stats(j->ledger).ask_s;
-    return rate;
+    const struct job *j = &p->job;
+    struct interval kept = total(p, &j->per_kept_tok);
+    double per_tok = j->per_tok.y > 0 ? j->per_kept_tok.y / j->per_tok.y : 0;
+    js_put(v, "kept_tokens", interval_json(kept));
+    js_put_real(v, "kept_tok_per_doc", kept.value / (double)p->n_all);
+    js_put_real(v, "kept_tok_per_s", per_tok * p->speed.value);
+    js_put_real(v, "kept_tok_per_hour", 3600 * per_tok * p->speed.value);
+    js_put_real(v, "cost_per_m_kept", kept.value > 0 ? 1e6 * cost / kept.value : NAN);
 }
 
-static struct js *forecast(const struct job *j, const struct synth_conf *conf, double rate)
+static struct js *forecast(const struct pilot *p)
 {
+    const struct job *j = &p->job;
     struct js *v = js_object(), *weak = js_array(), *drop = js_object();
     struct strlist reasons = { 0 };
-    uint64_t usable = pages_n_usable(j->pages), answered = rates_answered(&j->rates);
-    uint64_t n = conf->max_docs && conf->max_docs < usable ? conf->max_docs : usable;
-    double requests, in, out, kept;
+    struct interval tok = total(p, &j->per_tok), price = total(p, &j->per_cost);
+    struct interval time = hours(tok, p->speed);
     js_put_text(v, "recipe", j->recipe->name);
     js_put_whole(v, "pilot_docs", (int64_t)j->n_pages);
-    js_put_whole(v, "docs", (int64_t)n);
-    js_put(v, "requests", total(&j->page_requests, n, 1, &requests));
-    js_put(v, "tokens_prompt", total(&j->page_tok_prompt, n, 1, &in));
-    js_put(v, "tokens_out", total(&j->page_tok, n, 1, &out));
-    js_put(v, "discard_rate", wilson90(answered - j->rates.verdict[V_KEPT], answered));
+    js_put_whole(v, "docs", (int64_t)p->n_all);
+    js_put_real(v, "uncertainty", uncertainty(p));
+    js_put_whole(v, "pilot_docs_wanted", (int64_t)p->n_wanted);
+    js_put(v, "requests", interval_json(total(p, &j->per_requests)));
+    js_put(v, "tokens_prompt", interval_json(total(p, &j->per_tok_prompt)));
+    js_put(v, "tokens_out", interval_json(tok));
+    js_put(v, "discard_rate", interval_json(ratio_rate(&j->discarded, p->n_all)));
     for (int k = V_KEPT + 1; k < V_N; k++)
         if (j->rates.verdict[k])
             js_put_whole(drop, verdict_name((enum verdict)k), (int64_t)j->rates.verdict[k]);
     js_put(v, "dropped", drop);
-    js_put_real(v, "tok_per_s", rate);
-    js_put(v, "hours", total(&j->page_tok, n, 1 / rate / 3600, &out));
-    if (j->tok) {
-        struct js *all = total(&j->page_kept_tok, n, 1, &kept);
-        double per_page = mean_value(&j->page_kept_tok), tok_page = mean_value(&j->page_tok);
-        js_put(v, "kept_tokens", all);
-        js_put_real(v, "kept_tok_per_doc", per_page);
-        js_put_real(v, "kept_tok_per_s", tok_page > 0 ? per_page * rate / tok_page : 0);
-    }
-    double pin = conf->price_in / 1e6, pout = conf->price_out / 1e6;
-    struct js *a = total(&j->page_tok_prompt, n, pin, &in), *b = total(&j->page_tok, n, pout, &out);
-    js_put(v, "price",
-           interval(in + out, js_get_real(a, "lo", 0) + js_get_real(b, "lo", 0),
-                    js_get_real(a, "hi", 0) + js_get_real(b, "hi", 0)));
-    js_free(a);
-    js_free(b);
+    js_put_real(v, "tok_per_s", p->speed.value);
+    js_put_real(v, "tok_per_s_lo", p->speed.lo);
+    js_put_real(v, "tok_per_s_hi", p->speed.hi);
+    js_put(v, "hours", interval_json(time));
+    if (j->tok)
+        put_kept(v, p, price.value);
+    js_put(v, "price", interval_json(price));
+    js_put_text(v, "over_budget", short_budget(j->conf, tok, price, time));
     rates_weak(&j->rates, j->recipe, &reasons);
-    for (size_t i = 0; i < reasons.n; i++)
+    if (reasons.n)
+        log_warn("the generator is too weak for recipe '%s':", j->recipe->name);
+    for (size_t i = 0; i < reasons.n; i++) {
+        log_warn("  %s", reasons.s[i]);
         js_push_text(weak, reasons.s[i]);
+    }
     js_put(v, "too_weak", weak);
     js_put(v, "rates", rates_json(&j->rates));
     strlist_release(&reasons);
     return v;
 }
 
-enum st synth_pilot(const struct synth_conf *conf, uint64_t n, struct js **row, struct err *err)
+static void say_doubts(const struct pilot *p)
 {
-    struct synth_conf few = *conf;
-    struct job j;
+    double now = uncertainty(p);
+    if (now > p->within)
+        log_warn("tokens and requests are known to +-%.0f %% after %llu pages; about %llu would "
+                 "make it +-%.0f %%",
+                 100 * now, (unsigned long long)p->job.n_pages, (unsigned long long)p->n_wanted,
+                 100 * p->within);
+}
+
+/* Of the run, all its pieces asked for: an equal piece is asked for once, unless its page's
+ * keywords are in the prompt. */
+static uint64_t n_requests(const struct job *j)
+{
+    uint64_t n = j->conf->count_distinct ? pages_n_distinct(j->pages) : pages_n_pieces(j->pages);
+    return recipe_asks_all(j->recipe) ? n * j->recipe->n_prompt : n;
+}
+
+enum st synth_pilot(const struct synth_conf *conf, uint64_t n, double within, struct js **row,
+                    struct err *err)
+{
+    struct pilot p = { .within = within, .speed = { NAN, NAN, NAN } };
     if (!recipe_needs_generator(conf->recipe))
         return err_set(err, ST_USAGE, "recipe '%s' asks no generator: there is nothing to forecast",
                        conf->recipe->name);
-    few.max_docs = conf->max_docs && conf->max_docs < n ? conf->max_docs : n;
     char *path = path_join(conf->out, "pilot.json");
-    enum st st = job_open(&j, &few, err);
+    struct synth_conf counting = *conf;
+    counting.count_distinct = !recipe_needs_keywords(conf->recipe);
+    enum st st = job_open(&p.job, &counting, err);
     if (st == ST_OK) {
-        uint64_t before = ledger_stats(j.ledger).n_tok;
-        double start = clock_s();
-        st = job_ask(&j, err);
-        double ask_s = clock_s() - start;
-        if (st == ST_OK)
-            st = job_settle(&j, false, err);
-        if (st == ST_OK && rates_answered(&j.rates) == 0)
-            st = err_set(err, ST_NET, "no request of the pilot was answered: %s", j.why);
-        if (st == ST_OK) {
-            *row = forecast(&j, conf, speed(&j, path, ask_s, before));
-            if (j.n_asked)
-                st = js_write_file(*row, path, err);
+        p.job.pace = &p.pace;
+        p.n_all = pages_n_used(p.job.pages);
+        p.x_all = (double)n_requests(&p.job);
+        st = sample_pages(&p, n, err);
+    }
+    if (st == ST_OK) {
+        if (isnan(p.speed.value))
+            p.speed = known_speed(&p.job, path);
+        say_doubts(&p);
+        *row = forecast(&p);
+        if (p.job.n_asked)
+            st = js_write_file(*row, path, err);
+        if (st < 0) {
+            js_free(*row);
+            *row = NULL;
         }
     }
-    job_close(&j);
+    pace_release(&p.pace);
+    job_close(&p.job);
     free(path);
     return st;
 }

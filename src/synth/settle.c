@@ -39,7 +39,9 @@ struct settle {
     struct digests unanswered; /* keys of requests seen so far that have no row in the ledger */
     struct strbuf line, scratch;
     struct join join;
-    uint64_t page_tok_prompt, page_tok, page_kept_tok, page_requests;
+    struct {
+        uint64_t settled, requests, discarded, tok_prompt, tok, kept_tok;
+    } page; /* of the one at hand; settled: requests and pieces left out */
 };
 
 /* An older result goes, its manifest first: what has a manifest is whole. With it goes what killed
@@ -123,7 +125,7 @@ static enum st keep(struct settle *s, const struct doc *page, const char *id, co
         size_t n = tok_encode(j->tok, text, n_bytes, ids);
         arena_rewind(&j->arena, mark);
         j->n_kept_tok += n;
-        s->page_kept_tok += n;
+        s->page.kept_tok += n;
     }
     if (s->write) {
         js_put_text(meta, "source_id", page->id);
@@ -304,9 +306,11 @@ static enum st settle_answer(struct settle *s, const struct item *it, struct err
         j->n_tok += row.n_tok;
         j->n_redrawn += row.n_redrawn;
         j->n_changed += row.n_changed;
-        s->page_requests++;
-        s->page_tok_prompt += row.n_tok_prompt;
-        s->page_tok += row.n_tok;
+        s->page.settled++;
+        s->page.requests++;
+        s->page.discarded += a.verdict != V_KEPT;
+        s->page.tok_prompt += row.n_tok_prompt;
+        s->page.tok += row.n_tok;
     }
     rates_add(&j->rates, j->recipe, &a);
     rates_add(&j->by_variant[it->variant], j->recipe, &a);
@@ -348,6 +352,20 @@ static enum st settle_transform(struct settle *s, const struct item *it, struct 
     return st;
 }
 
+/* For forecasts: what the page's pieces made. */
+static void count_page(struct job *j, const struct settle *s)
+{
+    double x = (double)s->page.settled;
+    if (!s->page.settled)
+        return;
+    ratio_add(&j->per_requests, x, (double)s->page.requests);
+    ratio_add(&j->per_tok_prompt, x, (double)s->page.tok_prompt);
+    ratio_add(&j->per_tok, x, (double)s->page.tok);
+    ratio_add(&j->per_kept_tok, x, (double)s->page.kept_tok);
+    ratio_add(&j->per_cost, x, job_cost(j, s->page.tok_prompt, s->page.tok));
+    ratio_add(&j->discarded, (double)s->page.requests, (double)s->page.discarded);
+}
+
 static enum st settle_pages(struct settle *s, struct err *err)
 {
     struct job *j = s->job;
@@ -355,12 +373,14 @@ static enum st settle_pages(struct settle *s, struct err *err)
     enum st st;
     pages_rewind(j->pages);
     while ((st = pages_next(j->pages, &page, err)) == ST_OK) {
-        s->page_tok_prompt = s->page_tok = s->page_kept_tok = s->page_requests = 0;
+        memset(&s->page, 0, sizeof s->page);
         size_t n_item = item_n(j->recipe, &page);
         for (size_t i = 0; i < n_item && st == ST_OK; i++) {
             struct item it;
             arena_rewind(&j->arena, j->base);
-            if (job_item(j, &page, i, &it))
+            if (!job_item(j, &page, i, &it))
+                s->page.settled++;
+            else
                 st = it.variant < 0 ? settle_transform(s, &it, err) : settle_answer(s, &it, err);
             /* Tokens and cost end a run at the same piece whatever the order of the answers was. */
             if (st == ST_OK && it.variant >= 0 && j->conf->max_tok && j->n_tok >= j->conf->max_tok)
@@ -374,16 +394,22 @@ static enum st settle_pages(struct settle *s, struct err *err)
             st = joined < 0 ? joined : st;
         }
         j->n_pages++;
-        if (s->page_requests) {
-            mean_add(&j->page_requests, (double)s->page_requests);
-            mean_add(&j->page_tok_prompt, (double)s->page_tok_prompt);
-            mean_add(&j->page_tok, (double)s->page_tok);
-            mean_add(&j->page_kept_tok, (double)s->page_kept_tok);
-        }
+        count_page(j, s);
         if (st != ST_OK)
             return st == ST_END ? ST_OK : st;
     }
     return st == ST_END ? ST_OK : st;
+}
+
+/* Nothing is settled yet. */
+static void forget(struct job *j)
+{
+    j->rates = (struct rates){ 0 };
+    memset(j->by_variant, 0, j->recipe->n_prompt * sizeof *j->by_variant);
+    j->n_docs = j->n_bytes = j->n_kept_tok = j->n_tok_prompt = j->n_tok = 0;
+    j->n_pending = j->n_pages = j->n_requests = j->n_redrawn = j->n_changed = 0;
+    j->per_requests = j->per_tok_prompt = j->per_tok = (struct ratio){ 0 };
+    j->per_kept_tok = j->per_cost = j->discarded = (struct ratio){ 0 };
 }
 
 enum st job_settle(struct job *j, bool write, struct err *err)
@@ -398,6 +424,7 @@ enum st job_settle(struct job *j, bool write, struct err *err)
     char *verdicts = path_join(j->conf->out, "verdicts.jsonl.zst");
     char *samples = path_join(j->conf->out, "samples.json");
     enum st st = ST_OK;
+    forget(j);
     if (j->ledger)
         ledger_rewind(j->ledger);
     if (write) {

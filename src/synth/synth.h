@@ -39,17 +39,18 @@ struct synth_conf {
     size_t n_decontaminate;
     uint64_t seed, max_docs, max_tok;            /* 0: no limit */
     double max_cost, max_s, price_in, price_out; /* prices a million tokens */
-    bool strict;
+    bool strict, count_distinct; /* count_distinct: of pieces, before anything is asked */
 };
 
 /* *row: what `synth` prints. ST_INTERRUPTED keeps everything; ST_NET when too many requests failed.
  */
 MUST_USE enum st synth_run(const struct synth_conf *conf, struct js **row, struct err *err);
 
-/* Asks for n pages (those a run would begin with) and forecasts the whole: *row is what `synth
- * pilot` prints. Answers go to the same ledger. */
-MUST_USE enum st synth_pilot(const struct synth_conf *conf, uint64_t n, struct js **row,
-                             struct err *err);
+/* Asks for n pages (those a run would begin with), and for more until requests and tokens are known
+ * to +-within of themselves (90 %), at most ten times n, and forecasts the whole: *row is what
+ * `synth pilot` prints. Answers go to the same ledger. */
+MUST_USE enum st synth_pilot(const struct synth_conf *conf, uint64_t n, double within,
+                             struct js **row, struct err *err);
 
 /* The requests of a few pages with their answers, documents and verdicts, for people who write a
  * recipe; nothing is written to disk, conf->out and the budgets are not looked at. doc: id of the

@@ -550,6 +550,7 @@ int main(int argc, char **argv)
         const struct check_test *test;
         size_t n;
     } part[] = { { tests, N_OF(tests) },
+                 { forecast_test, n_forecast_test },
                  { recipes_test, n_recipes_test },
                  { ledger_test, n_ledger_test },
                  { kills_test, n_kills_test },

@@ -8,5 +8,7 @@ extern const struct check_test recipes_test[], ledger_test[], kills_test[], odd_
     edit_test[], batch_test[];
 extern const size_t n_recipes_test, n_ledger_test, n_kills_test, n_odd_pages_test, n_edit_test,
     n_batch_test;
+extern const struct check_test forecast_test[];
+extern const size_t n_forecast_test;
 
 #endif
