@@ -2,6 +2,7 @@
 #include "synth/rates.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 
@@ -50,10 +51,12 @@ void rates_add(struct rates *s, const struct recipe *r, const struct answer *a)
     s->n_meta_dropped += a->n_meta_dropped > 0;
     s->n_stripped += a->stripped;
     mean_add(&s->raw_copied, a->raw_copied);
-    mean_add(&s->raw_source_kept, a->raw_source_kept);
+    for (int k = 0; k < SURVIVE_N; k++)
+        mean_add(&s->raw_survives[k], survival_share(&a->raw_survived, k));
     if (a->verdict != V_KEPT)
         return;
-    mean_add(&s->source_kept, a->source_kept);
+    for (int k = 0; k < SURVIVE_N; k++)
+        mean_add(&s->survives[k], survival_share(&a->survived, k));
     mean_add(&s->copied, a->copied);
     if (a->n_source_words)
         mean_add(&s->ratio, (double)a->n_words / (double)a->n_source_words);
@@ -86,9 +89,11 @@ struct js *rates_json(const struct rates *s)
     js_put_real(raw, "refusal", share(s->n_refusal, n));
     js_put_real(raw, "prompt_leak", share(s->n_leak, n));
     js_put_real(raw, "copied_5grams", mean_value(&s->raw_copied));
-    js_put_real(raw, "source_kept", mean_value(&s->raw_source_kept));
+    for (int k = 0; k < SURVIVE_N; k++)
+        js_put_real(raw, survivor_name(k), mean_value(&s->raw_survives[k]));
     js_put(v, "raw", raw);
-    js_put_real(kept, "source_kept", mean_value(&s->source_kept));
+    for (int k = 0; k < SURVIVE_N; k++)
+        js_put_real(kept, survivor_name(k), mean_value(&s->survives[k]));
     js_put_real(kept, "copied_5grams", mean_value(&s->copied));
     js_put_real(kept, "words_ratio", mean_value(&s->ratio));
     js_put_whole(kept, "cut", (int64_t)s->n_cut);
@@ -121,12 +126,16 @@ void rates_weak(const struct rates *s, const struct recipe *r, struct strlist *r
     uint64_t n = rates_answered(s);
     double kept = share(s->verdict[V_KEPT], n), meta = share(s->n_meta, n);
     double loop = share(s->n_loop, n), copy = share(s->n_copy, n), length = share(s->n_length, n);
-    double survives = mean_value(&s->raw_source_kept);
     if (n < ENOUGH)
         return;
     reason(reasons, kept < w->min_kept, "only # of the answers could be kept", kept);
-    reason(reasons, survives < w->min_source_kept,
-           "only # of the source's longer words and numbers survive", survives);
+    for (int k = 0; k < SURVIVE_N; k++) {
+        double survives = mean_value(&s->raw_survives[k]);
+        char text[80];
+        snprintf(text, sizeof text, "only # of the source's %s survive", survivor_text(k));
+        reason(reasons, s->raw_survives[k].n >= ENOUGH && survives < w->min_survives[k], text,
+               survives);
+    }
     reason(reasons, loop > w->max_loop, "# of the answers repeat themselves", loop);
     reason(reasons, meta > w->max_meta_talk, "# talk about the passage or the task", meta);
     reason(reasons, copy > w->max_copied, "# are mostly the source again", copy);

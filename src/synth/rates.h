@@ -23,7 +23,8 @@ struct rates {
     uint64_t n, verdict[V_N];
     uint64_t n_length, n_meta, n_loop, n_refusal, n_leak, n_copy; /* of raw answers */
     uint64_t n_cut, n_cut_loop, n_meta_dropped, n_stripped;       /* of documents */
-    struct mean raw_copied, raw_source_kept, source_kept, copied, ratio;
+    struct mean raw_copied, copied, ratio;
+    struct mean raw_survives[SURVIVE_N], survives[SURVIVE_N]; /* survival.h */
 };
 void rates_add(struct rates *s, const struct recipe *r, const struct answer *a);
 struct js *rates_json(const struct rates *s);

@@ -24,6 +24,7 @@
 #include "base/hash.h"
 #include "base/str.h"
 #include "base/yaml.h"
+#include "synth/survival.h"
 
 struct recipe_input {
     const char *unit; /* passage: pieces of a page; page: all of it; keywords: only its keywords */
@@ -65,7 +66,7 @@ struct recipe_limits {
     double max_ratio;  /* words out per word of the source; 0: no limit */
     double max_copied; /* share of the answer's 5-grams that stand in the source; 1: no limit */
     double max_loop;   /* share of the answer's words inside repeated 6-grams */
-    double min_source_kept; /* share of the source's longer words and numbers that survive */
+    double min_survives[SURVIVE_N]; /* shares of the source's words, names, numbers */
     /* Similarity to a text kept before, by runs of 5 words (corpus/minhash.h); 1: no limit. By
      * default 0.8: there the index finds 92 of 100, and texts about different passages share few
      * runs, so that only what says the same again is dropped. */
@@ -76,7 +77,7 @@ struct recipe_limits {
 
 /* The generator is called too weak when a rate over all answers passes one of these. */
 struct recipe_weak {
-    double min_kept, min_source_kept, max_loop, max_meta_talk, max_copied, max_length;
+    double min_kept, min_survives[SURVIVE_N], max_loop, max_meta_talk, max_copied, max_length;
 };
 
 struct recipe_prompt {

@@ -339,7 +339,7 @@ static enum st settle_transform(struct settle *s, const struct item *it, struct 
         a.verdict = V_CONTAMINATED;
     else
         a.verdict = repeats(s, it, text, strlen(text));
-    a.copied = a.source_kept = a.raw_copied = a.raw_source_kept = NAN;
+    a.copied = a.raw_copied = NAN;
     rates_add(&j->rates, j->recipe, &a);
     if (a.verdict != V_KEPT)
         return ST_OK;

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -11,8 +12,7 @@
 enum {
     COPY_WORDS = 5, /* n-gram of the copy measure */
     LOOP_WORDS = 6, /* n-gram of the loop measure */
-    LEAK_WORDS = 8, /* words of our prompt in a row that give it away */
-    LONG_WORD = 6   /* letters of a "longer" word, and how many of them must agree */
+    LEAK_WORDS = 8  /* words of our prompt in a row that give it away */
 };
 
 const char *verdict_name(enum verdict v)
@@ -75,48 +75,6 @@ static double loop_share(struct arena *a, const char *text, size_t n_bytes)
     double share = n ? (double)covered / (double)n : 0;
     arena_rewind(a, mark);
     return share;
-}
-
-/* The key of a longer word or a number, 0 for others: words agree by their first letters, so that
- * "compiler" survives as "compilers". */
-static uint64_t content_key(const struct word *w)
-{
-    size_t letters = 0, digits = 0;
-    for (uint32_t i = 0; i < w->n_bytes; i++) {
-        letters += isalpha((unsigned char)w->s[i]) || (unsigned char)w->s[i] >= 128;
-        digits += isdigit((unsigned char)w->s[i]) != 0;
-    }
-    if (digits >= 2 && !letters)
-        return w->hash;
-    if (letters < LONG_WORD)
-        return 0;
-    uint64_t h = 0xcbf29ce484222325u;
-    for (int i = 0; i < LONG_WORD; i++)
-        h = (h ^ (uint64_t)tolower((unsigned char)w->s[i])) * 0x100000001b3u;
-    return h;
-}
-
-static double source_kept_share(struct arena *a, const char *text, size_t n_bytes,
-                                const char *source)
-{
-    struct arena_mark mark = arena_mark(a);
-    size_t n, m, total = 0, kept = 0;
-    struct word *w = text_words(a, text, n_bytes, &n);
-    struct hashset have = hashset_new(a, n);
-    for (size_t i = 0; i < n; i++)
-        if (content_key(&w[i]))
-            hashset_add(&have, content_key(&w[i]));
-    struct word *s = text_words(a, source, strlen(source), &m);
-    struct hashset counted = hashset_new(a, m);
-    for (size_t i = 0; i < m; i++) {
-        uint64_t key = content_key(&s[i]);
-        if (!key || hashset_add(&counted, key))
-            continue;
-        total++;
-        kept += hashset_has(&have, key);
-    }
-    arena_rewind(a, mark);
-    return total ? (double)kept / (double)total : NAN;
 }
 
 /* Eight words in a row of our own instruction that are not the source's words. */
@@ -235,8 +193,8 @@ void answer_judge(struct answer *a, const struct recipe *r, const struct ngram_i
     a->raw_copied = copied_share(scratch, raw, n_raw, a->source);
     a->loop = loop_share(scratch, t, n);
     a->raw_loop = loop_share(scratch, raw, n_raw);
-    a->source_kept = source_kept_share(scratch, t, n, a->source);
-    a->raw_source_kept = source_kept_share(scratch, raw, n_raw, a->source);
+    a->survived = survival_of(scratch, t, n, a->source);
+    a->raw_survived = survival_of(scratch, raw, n_raw, a->source);
     a->raw_meta_talk = !recipe_goes_on(r) && has_meta(scratch, raw, n_raw, a->source);
 
     flag(a, V_EMPTY, n_raw == 0);
@@ -256,7 +214,8 @@ void answer_judge(struct answer *a, const struct recipe *r, const struct ngram_i
              a->n_words > l->max_ratio * a->n_source_words);
     flag(a, V_LOOP, a->loop > l->max_loop);
     flag(a, V_COPY, a->copied > l->max_copied);
-    flag(a, V_SOURCE_LOST, a->source_kept < l->min_source_kept); /* NaN: nothing to lose */
+    for (int k = 0; k < SURVIVE_N; k++) /* NaN: nothing to lose */
+        flag(a, V_SOURCE_LOST, survival_share(&a->survived, k) < l->min_survives[k]);
     flag(a, V_CONTAMINATED, domains && ngram_shared(domains, t, n) > 0);
     a->verdict = V_KEPT;
     for (int v = V_N - 1; v > V_KEPT; v--)
@@ -281,7 +240,8 @@ struct js *answer_json(const struct answer *a)
     js_put_whole(v, "n_source_words", a->n_source_words);
     js_put_real(v, "copied", a->copied);
     js_put_real(v, "loop", a->loop);
-    js_put_real(v, "source_kept", a->source_kept);
+    for (int k = 0; k < SURVIVE_N; k++)
+        js_put_real(v, survivor_name(k), survival_share(&a->survived, k));
     js_put_bool(v, "hit_limit", a->hit_limit);
     js_put_bool(v, "cut", a->cut);
     js_put_bool(v, "cut_loop", a->cut_loop);
@@ -294,6 +254,10 @@ struct js *answer_json(const struct answer *a)
     js_put_bool(v, "raw_meta_talk", a->raw_meta_talk);
     js_put_real(v, "raw_loop", a->raw_loop);
     js_put_real(v, "raw_copied", a->raw_copied);
-    js_put_real(v, "raw_source_kept", a->raw_source_kept);
+    for (int k = 0; k < SURVIVE_N; k++) {
+        char key[32];
+        snprintf(key, sizeof key, "raw_%s", survivor_name(k));
+        js_put_real(v, key, survival_share(&a->raw_survived, k));
+    }
     return v;
 }

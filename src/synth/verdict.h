@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "corpus/ngram.h"
 #include "synth/recipe.h"
+#include "synth/survival.h"
 
 enum verdict {
     V_KEPT,
@@ -60,8 +61,9 @@ struct answer {
     enum verdict verdict;
     uint32_t flags; /* bit v: verdict v holds */
     uint32_t n_words, n_source_words;
-    double copied, loop, source_kept; /* of the document; NaN where undefined */
-    double raw_copied, raw_loop, raw_source_kept;
+    double copied, loop; /* of the document; NaN where undefined */
+    double raw_copied, raw_loop;
+    struct survival survived, raw_survived;
     bool raw_meta_talk;
 };
 

@@ -551,6 +551,7 @@ int main(int argc, char **argv)
         size_t n;
     } part[] = { { tests, N_OF(tests) },
                  { forecast_test, n_forecast_test },
+                 { survival_test, n_survival_test },
                  { recipes_test, n_recipes_test },
                  { ledger_test, n_ledger_test },
                  { kills_test, n_kills_test },

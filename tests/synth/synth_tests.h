@@ -10,5 +10,7 @@ extern const size_t n_recipes_test, n_ledger_test, n_kills_test, n_odd_pages_tes
     n_batch_test;
 extern const struct check_test forecast_test[];
 extern const size_t n_forecast_test;
+extern const struct check_test survival_test[];
+extern const size_t n_survival_test;
 
 #endif
