@@ -180,41 +180,49 @@ void part_laws(struct strbuf *b, const struct input *in)
 
 /* ---- kinds ---- */
 
+/* Rates of a kind's answers, or of those to one of its prompts. */
+static void raw_row(struct strbuf *b, const char *kind, const char *variant, const struct js *rates)
+{
+    static const char *const key[] = { "length",      "meta_talk",  "loop",
+                                       "copy",        "refusal",    "copied_5grams",
+                                       "source_kept", "names_kept", "numbers_kept" };
+    struct strbuf name = { 0 };
+    str_printf(&name, "%s%s%s", kind, variant ? ": " : "", variant ? variant : "");
+    esc_raw(b, "<tr>");
+    cell_text(b, name.s);
+    cell_count(b, js_get_real(rates, "n", NAN));
+    for (size_t k = 0; k < N_OF(key); k++) {
+        double v = js_get_real(js_get(rates, "raw"), key[k], NAN);
+        if (isnan(v))
+            cell_number(b, v);
+        else
+            str_printf(b, "<td class=\"num\">%.1f %%</td>", 100 * v);
+    }
+    esc_raw(b, "</tr>\n");
+    str_release(&name);
+}
+
 /* How the generator's answers were before anything was repaired: its own weakness. */
 void part_raw(struct strbuf *b, const struct input *in)
 {
-    static const char *const column[] = { "kind",
-                                          "answers",
-                                          "stopped at the limit",
-                                          "talk about the task",
-                                          "loops",
-                                          "copies",
-                                          "refusals",
-                                          "5-grams copied",
-                                          "source words that survive" },
-                             *const key[] = { "length",  "meta_talk",     "loop",       "copy",
-                                              "refusal", "copied_5grams", "source_kept" };
+    static const char *const column[] = {
+        "kind",   "answers",  "stopped at the limit", "talk about the task",       "loops",
+        "copies", "refusals", "5-grams copied",       "source words that survive", "names",
+        "numbers"
+    };
     bool any = false;
     for (size_t i = 0; i < in->n_kind; i++) {
-        const struct js *rates = js_get(js_get(in->kind[i].manifest, "counts"), "rates"),
-                        *raw = js_get(rates, "raw");
-        if (!raw || in->kind[i].control)
+        const struct js *counts = js_get(in->kind[i].manifest, "counts"),
+                        *rates = js_get(counts, "rates"), *variants = js_get(counts, "variants");
+        if (!js_get(rates, "raw") || in->kind[i].control)
             continue;
         if (!any)
             head(b, "Answers as they came, before anything was cut or repaired", column,
                  N_OF(column));
         any = true;
-        esc_raw(b, "<tr>");
-        cell_text(b, in->kind[i].name);
-        cell_count(b, js_get_real(rates, "n", NAN));
-        for (size_t k = 0; k < N_OF(key); k++) {
-            double v = js_get_real(raw, key[k], NAN);
-            if (isnan(v))
-                cell_number(b, v);
-            else
-                str_printf(b, "<td class=\"num\">%.1f %%</td>", 100 * v);
-        }
-        esc_raw(b, "</tr>\n");
+        raw_row(b, in->kind[i].name, NULL, rates);
+        for (void *it = js_iter(variants); it && js_len(variants) > 1; it = js_next(variants, it))
+            raw_row(b, in->kind[i].name, js_iter_key(it), js_iter_value(it));
     }
     if (any)
         foot(b);

@@ -163,7 +163,9 @@ static void test_page_full(void)
                                         "id=\"run-hq_0.33_n2500k-s1_9000000\"",
                                         "href=\"runs/hq%400.33/n2500k-s1/9000000/\"",
                                         "Tar is a program that combines many files",
-                                        "worse (right)" };
+                                        "worse (right)",
+                                        "hq: paraphrase",
+                                        "61.3 %" };
     for (size_t i = 0; i < N_OF(want); i++) {
         bool is_there = strstr(b.s, want[i]) != NULL;
         bool policy = i == 1 || i == 2; /* the policy is our own markup: quotes as they are */
