@@ -24,7 +24,7 @@ for i in range(int(sys.argv[1])):
     print(json.dumps({"id": "d%d" % i, "text": " ".join(text)}))
 END
 "$MIXLAW" synth recipes hq >"$T/hq.yaml"
-echo 'weak: {max_loop: 1}' >>"$T/hq.yaml" # no word on the generator: it is the line that is tried here
+sed -i 's|^weak: .*|weak: {max_loop: 1}|' "$T/hq.yaml" # no word on the generator: it is the line that is tried here
 mkfifo "$T/stdin"
 python3 tests/synth/mock_server.py 0 good <"$T/stdin" >"$T/url" &
 server=$!

@@ -69,7 +69,7 @@ synth --generator "$good" --out "$T/a" >"$T/a4.json" || bad "limit back"
 [ $? = 2 ] || bad "another recipe took over the folder"
 
 # A smaller draw is part of a larger one; a pilot is paid once.
-"$MIXLAW" synth pilot --quiet --docs 16 --recipe hq --generator "$good" --out "$T/p" --price-out 2 "$T/pages.jsonl" >"$T/p.json" || bad "pilot"
+"$MIXLAW" synth pilot --quiet --docs 16 --within 1 --recipe hq --generator "$good" --out "$T/p" --price-out 2 "$T/pages.jsonl" >"$T/p.json" || bad "pilot"
 py 'r=json.load(open(sys.argv[1])); assert r["requests"]["value"]==80 and r["docs"]==80, r; assert r["tokens_out"]["lo"]<r["tokens_out"]["value"]<r["tokens_out"]["hi"]' "$T/p.json" || bad "forecast"
 before=$(stat_of "$good" n)
 synth --generator "$good" --out "$T/p" --max-docs 40 >"$T/p40.json" || bad "after the pilot"
