@@ -97,9 +97,8 @@ static const struct field pilot_field[] = { SYNTH_FIELDS,
                                               .min = 0.001,
                                               .max = 10 } };
 
-static const struct synth_opts defaults = {
-    SYNTH_WHO_DEFAULTS, .docs = 200, .within = 0.2, .retries = 8
-};
+static const struct synth_opts defaults = { SYNTH_WHO_DEFAULTS, .docs = 200, .within = 0.2,
+                                            .retries = 8 };
 
 struct generator_conf synth_generator(const struct synth_opts *o, const struct cli *cli)
 {
