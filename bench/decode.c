@@ -2,17 +2,18 @@
  * bench/decode.c - generated tokens a second of whole requests: 256 prompt tokens and 128 new ones
  * each.
  *
- *     decode_bench MODEL STREAMS TEXT.txt [PROMPTS.json [auto|fp32|int16|int8]]
+ *     decode_bench MODEL STREAMS TEXT.txt [PROMPTS.json|- [auto|fp32|int16|int8 [AMATEUR]]]
  *
  * Prompts are consecutive pieces of the text; with PROMPTS.json they are written there as token
  * ids, for decode.py, which asks llama.cpp the same. Prints one JSON line with the best and all of
  * three rounds; beside them the prompts alone, from rounds that ask for one token each, what is
  * left of the best for the others, and log-probabilities of the same text as given: all tokens
- * scored.
+ * scored. With AMATEUR: contrastive decoding, and no text is scored.
  */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -44,6 +45,8 @@ static double one_round(struct gen *g, char **prompt, int n, int cut, int max_to
         struct gen_request q = { .raw = prompt[i] + cut,
                                  .sampling = { .temperature = 0.8,
                                                .top_p = 0.95,
+                                               .contrast_alpha = 0.1,
+                                               .contrast_lambda = 1,
                                                .max_tok = max_tok,
                                                .seed = (uint64_t)i } };
         gen_submit(g, &q);
@@ -83,12 +86,13 @@ int main(int argc, char **argv)
     int n = argc > 2 ? atoi(argv[2]) : 0, n_prompt = 0, n_new = 0, n_first = 0;
     if (argc < 4 || n < 1 || n > MAX_STREAMS) {
         fprintf(stderr, "usage: decode_bench MODEL STREAMS TEXT.txt "
-                        "[PROMPTS.json [auto|fp32|int16|int8]]\n");
+                        "[PROMPTS.json|- [auto|fp32|int16|int8 [AMATEUR]]]\n");
         return 2;
     }
     struct gen_conf conf = { .n_slots = n,
                              .max_seq_len = 512,
-                             .precision = gen_precision_by_name(argc > 5 ? argv[5] : "auto") };
+                             .precision = gen_precision_by_name(argc > 5 ? argv[5] : "auto"),
+                             .amateur = argc > 6 ? argv[6] : NULL };
     if (file_read(argv[3], 1 << 24, &text, &err) < 0 || gen_open(&g, argv[1], &conf, &err) < 0) {
         fprintf(stderr, "%s\n", err.msg);
         return 1;
@@ -112,7 +116,8 @@ int main(int argc, char **argv)
     double best = 0, whole_s = 0, prompt_s = INFINITY, score_s = INFINITY;
     for (int round = 0; round < ROUNDS; round++) {
         prompt_s = fmin(prompt_s, one_round(g, prompt, n, 2 * round, 1, &n_prompt, &n_first));
-        score_s = fmin(score_s, score_round(g, ids, n, SHIFT * (round + 1)));
+        if (!conf.amateur)
+            score_s = fmin(score_s, score_round(g, ids, n, SHIFT * (round + 1)));
         double s = one_round(g, prompt, n, 2 * round + 1, NEW, &n_prompt, &n_new);
         js_push_real(all, n_new / s);
         if (n_new / s > best) {
@@ -129,12 +134,13 @@ int main(int argc, char **argv)
     js_put_real(row, "tok_per_s", best);
     js_put(row, "rounds", all);
     js_put_real(row, "prompt_tok_per_s", n_prompt / prompt_s);
-    js_put_real(row, "logprob_tok_per_s", n * (PROMPT - 1) / score_s);
+    if (!conf.amateur)
+        js_put_real(row, "logprob_tok_per_s", n * (PROMPT - 1) / score_s);
     js_put_real(row, "decode_tok_per_s", (n_new - n_first) / (whole_s - prompt_s));
     str_clear(&text);
     js_write(row, &text);
     puts(text.s);
-    if (argc > 4 && js_write_file(list, argv[4], &err) < 0)
+    if (argc > 4 && strcmp(argv[4], "-") != 0 && js_write_file(list, argv[4], &err) < 0)
         fprintf(stderr, "%s\n", err.msg);
     for (int i = 0; i < n; i++)
         free(prompt[i]);

@@ -27,6 +27,8 @@ static const struct field domains_field[] = {
     { .name = "paths", .kind = FIELD_LIST, .offset = AT(domain_path) },
     { .name = "bytes", .kind = FIELD_WHOLE, .offset = AT(eval_bytes), .min = 1000, .max = 1e12 },
 };
+/* `amateur` is the last: the settings of a study without one are what they were before there were
+ * any. */
 static const struct field generator_field[] = {
     { .name = "local", .kind = FIELD_TEXT, .offset = AT(gen_local) },
     { .name = "server", .kind = FIELD_TEXT, .offset = AT(gen_server) },
@@ -35,6 +37,7 @@ static const struct field generator_field[] = {
     { .name = "price_in", .kind = FIELD_REAL, .offset = AT(price_in), .min = 0, .max = 1e6 },
     { .name = "price_out", .kind = FIELD_REAL, .offset = AT(price_out), .min = 0, .max = 1e6 },
     { .name = "gpu_hour", .kind = FIELD_REAL, .offset = AT(gpu_hour), .min = 0, .max = 1e6 },
+    { .name = "amateur", .kind = FIELD_TEXT, .offset = AT(gen_amateur) },
 };
 static const struct field tokenizer_field[] = {
     { .name = "file", .kind = FIELD_TEXT, .offset = AT(tok_file) },
@@ -276,6 +279,10 @@ static enum st check_whole(const struct study_conf *c, const char *path, struct 
         return err_set(err, ST_USAGE, "'%s' lacks %s", path, missing);
     if (c->gen_local && c->gen_server)
         return err_set(err, ST_USAGE, "'%s': generator: give local or server, not both", path);
+    if (c->gen_amateur && !c->gen_local)
+        return err_set(err, ST_USAGE,
+                       "'%s': generator: an amateur stands beside a local model, not a server",
+                       path);
     if (!is_name(c->name))
         return err_set(err, ST_USAGE, "'%s': study: '%s': want letters, digits, _ and -", path,
                        c->name);
@@ -302,7 +309,8 @@ static struct js *settings_json(const struct study_conf *c)
     for (size_t i = 0; i < c->n_kind; i++)
         js_put_text(kinds, c->kind[i].kind, c->kind[i].recipe);
     js_put(out, "kinds", kinds);
-    js_put(out, "generator", field_json(generator_field, N_OF(generator_field), c));
+    js_put(out, "generator",
+           field_json(generator_field, N_OF(generator_field) - !c->gen_amateur, c));
     js_put(out, "tokenizer", field_json(tokenizer_field, N_OF(tokenizer_field), c));
     js_put_whole(js_get(out, "tokenizer"), "vocab_size", (int64_t)c->vocab_size);
     js_put(out, "training", field_json(training_field, N_OF(training_field), c));
@@ -360,6 +368,7 @@ enum st study_conf_read(struct study_conf *c, const char *path, struct err *err)
         if (str_ends(c->kind[i].recipe, ".yaml") || str_ends(c->kind[i].recipe, ".yml"))
             c->kind[i].recipe = beside(c, path, c->kind[i].recipe);
     c->gen_local = beside(c, path, c->gen_local);
+    c->gen_amateur = beside(c, path, c->gen_amateur);
     c->tok_file = beside(c, path, c->tok_file);
     return ST_OK;
 }

@@ -34,7 +34,8 @@ struct study_conf {
     struct study_kind kind[STUDY_MAX];
     size_t n_kind;
     const char *gen_local, *gen_server, *gen_model; /* GGUF file or folder; or URL and model name */
-    uint64_t gen_docs;                              /* source pages a kind; 0: the plan decides */
+    const char *gen_amateur; /* a weaker model beside a local one, for recipes that contrast two */
+    uint64_t gen_docs;       /* source pages a kind; 0: the plan decides */
 
     const char *tok_file; /* tokenizer.json to use; NULL: train one */
     uint64_t vocab_size;  /* of the trained one; 0: by model size */

@@ -233,6 +233,8 @@ static void synth_args(struct study *s, struct strlist *argv, const struct plan_
     if (!control)
         args_add(argv, "--generator", s->conf.gen_local ? s->conf.gen_local : s->conf.gen_server,
                  NULL);
+    if (!control && s->conf.gen_amateur)
+        args_add(argv, "--amateur", s->conf.gen_amateur, NULL);
     if (!control && s->conf.gen_model)
         args_add(argv, "--model", s->conf.gen_model, NULL);
     if (!control && s->conf.price_in > 0)

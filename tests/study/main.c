@@ -97,6 +97,7 @@ static void test_conf_errors(void)
         { 8, "domains: {paths: [d]}\ntraining: {sweep: always}", "give natural: {hold_out" },
         { 8, "domains: {paths: [d]}\ntraining: {sweep: maybe}", "line 10: " },
         { 3, "generator: {local: a, server: b}", "local or server, not both" },
+        { 3, "generator: {server: a, amateur: b}", "an amateur stands beside a local model" },
         { 8, "seeds2: 1", "line 9: unknown setting 'seeds2'" },
         { 0, "study: [", "line 3" },
     };
