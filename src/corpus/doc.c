@@ -8,6 +8,20 @@
 #include "base/mem.h"
 #include "base/stream.h"
 
+size_t doc_natural_bytes(const struct doc *d)
+{
+    const struct js *spans = js_get(d->meta, "spans");
+    int64_t at = 0;
+    for (size_t i = 0; i < js_len(spans); i++) {
+        const struct js *span = js_at(spans, i);
+        int64_t to = js_get_whole(span, "to", -1);
+        if (strcmp(js_get_text(span, "provenance", ""), "natural") != 0 || to < at)
+            break;
+        at = to;
+    }
+    return (uint64_t)at < d->n_bytes ? (size_t)at : d->n_bytes;
+}
+
 bool doc_file_is(const char *name)
 {
     static const char end[] = ".jsonl.zst";

@@ -35,6 +35,10 @@ struct doc {
 /* Appends the document as one line of JSON, without the line end. */
 void doc_json(struct strbuf *out, const struct doc *d);
 
+/* Bytes at the beginning of the text that meta.spans call natural: the source that stands before
+ * what was generated from it. */
+size_t doc_natural_bytes(const struct doc *d);
+
 /* docs-00000.jsonl.zst and so on, finished or (.tmp-PID) not: what a stage may clear away. */
 bool doc_file_is(const char *name);
 

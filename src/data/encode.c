@@ -23,8 +23,8 @@ struct batch {
     size_t n_group, group_cap;
     uint32_t *ids; /* document d's begin at begin[d] + d: at most a token a byte, and the end */
     size_t ids_cap;
-    size_t *n_tok; /* [n_doc] */
-    size_t n_tok_cap;
+    size_t *n_tok, *natural; /* [n_doc]; natural: bytes of the source before what was generated, */
+    size_t n_tok_cap, natural_cap; /* then its tokens */
 };
 
 struct job {
@@ -42,6 +42,7 @@ static void batch_release(struct batch *b)
     free(b->group);
     free(b->ids);
     free(b->n_tok);
+    free(b->natural);
 }
 
 static void push(size_t **list, size_t *n, size_t *cap, size_t v)
@@ -57,12 +58,13 @@ static enum st batch_read(struct batch *b, struct documents *docs, struct err *e
     enum st st = ST_OK;
     str_clear(&b->text);
     b->n_doc = b->n_group = 0;
-    size_t n_begin = 0, group_from = 0;
+    size_t n_begin = 0, n_natural = 0, group_from = 0;
     push(&b->begin, &n_begin, &b->cap, 0);
     push(&b->group, &b->n_group, &b->group_cap, 0);
     while (b->text.n < BATCH_BYTES && (st = documents_next(docs, &doc, err)) == ST_OK) {
         str_add(&b->text, doc.text, doc.n_bytes);
         push(&b->begin, &n_begin, &b->cap, b->text.n);
+        push(&b->natural, &n_natural, &b->natural_cap, doc_natural_bytes(&doc));
         if (b->text.n - group_from >= GROUP_BYTES) {
             push(&b->group, &b->n_group, &b->group_cap, n_begin - 1);
             group_from = b->text.n;
@@ -97,6 +99,7 @@ static void work(void *arg, size_t item, int thread)
         size_t at = b->begin[d], n = b->begin[d + 1] - at;
         uint32_t *ids = b->ids + at + d;
         size_t n_tok = n ? tok_encode(j->tok, b->text.s + at, n, ids) : 0;
+        b->natural[d] = tok_n_within(j->tok, ids, n_tok, b->natural[d]);
         ids[n_tok] = (uint32_t)tok_eod(j->tok);
         b->n_tok[d] = n_tok + 1;
     }
@@ -115,6 +118,7 @@ static enum st batch_write(const struct batch *b, struct shard_writer *w, uint64
         counts->n_docs++;
         counts->n_tok += b->n_tok[d];
         counts->n_bytes += n;
+        counts->n_tok_natural += b->natural[d];
     }
     return st;
 }
@@ -166,9 +170,13 @@ static enum st check_key(const char *prefix, const char *key, struct encode_coun
             st = shard_open(&s, prefix, err) == ST_OK ? ST_END : ST_OK;
     }
     if (st == ST_END)
-        *counts = (struct encode_counts){ shard_n_docs(s), shard_n_tok(s), shard_n_bytes(s),
-                                          (uint64_t)js_get_whole(m, "skipped_records", 0),
-                                          js_get_real(m, "wall_s", 0) };
+        *counts =
+            (struct encode_counts){ .n_docs = shard_n_docs(s),
+                                    .n_tok = shard_n_tok(s),
+                                    .n_bytes = shard_n_bytes(s),
+                                    .n_skipped = (uint64_t)js_get_whole(m, "skipped_records", 0),
+                                    .n_tok_natural = (uint64_t)js_get_whole(m, "tokens_natural", 0),
+                                    .wall_s = js_get_real(m, "wall_s", 0) };
     shard_close(s);
     js_free(m);
     free(json);
@@ -185,6 +193,8 @@ static struct js *manifest_of(const struct encode_conf *c, const struct tok *tok
     js_put_text(m, "tokenizer_file", c->tokenizer);
     js_put_text(m, "source", js_get_text(settings, "source", NULL));
     js_put_whole(m, "skipped_records", (int64_t)counts->n_skipped);
+    if (counts->n_tok_natural)
+        js_put_whole(m, "tokens_natural", (int64_t)counts->n_tok_natural);
     js_put_text(m, "stage", "tokenize");
     js_put_whole(m, "version", ENCODE_VERSION);
     if (inputs) {

@@ -26,6 +26,7 @@ struct encode_conf {
 
 struct encode_counts {
     uint64_t n_docs, n_tok, n_bytes, n_skipped; /* tokens with end-of-document; bytes of text */
+    uint64_t n_tok_natural; /* of generated documents: the source that stands before (meta.spans) */
     double wall_s;
 };
 

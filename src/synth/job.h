@@ -45,7 +45,8 @@ struct job {
     struct pace *pace; /* where the pilot notes how answers come; else NULL */
     /* of settle */
     struct rates rates, *by_variant;
-    uint64_t n_docs, n_bytes, n_kept_tok, n_tok_prompt, n_tok, n_pending, n_pages, n_requests;
+    uint64_t n_docs, n_bytes, n_kept_tok, n_kept_natural_tok, n_tok_prompt, n_tok, n_pending,
+        n_pages, n_requests;
     uint64_t n_redrawn, n_changed; /* tokens of edits */
     /* Of pages: what was made a piece that was asked for; of answers: how many were discarded. */
     struct ratio per_requests, per_tok_prompt, per_tok, per_kept_tok, per_cost, discarded;

@@ -21,7 +21,7 @@ enum {
 
 struct join { /* the kept answers of a page, for recipes that make one document of them */
     struct strbuf text;
-    struct js *pieces, *variants; /* of each answer */
+    struct js *pieces, *variants, *begins; /* of each answer */
     bool cut;
 };
 
@@ -120,9 +120,11 @@ static enum st keep(struct settle *s, const struct doc *page, const char *id, co
     j->n_docs++;
     j->n_bytes += n_bytes;
     if (j->tok) {
+        const struct doc d = { .n_bytes = n_bytes, .meta = meta };
         struct arena_mark mark = arena_mark(&j->arena);
         uint32_t *ids = ARENA_ARRAY(&j->arena, uint32_t, tok_room(j->tok, n_bytes) + 1);
         size_t n = tok_encode(j->tok, text, n_bytes, ids);
+        j->n_kept_natural_tok += tok_n_within(j->tok, ids, n, doc_natural_bytes(&d));
         arena_rewind(&j->arena, mark);
         j->n_kept_tok += n;
         s->page.kept_tok += n;
@@ -187,19 +189,44 @@ static enum st write_verdict(struct settle *s, const struct item *it, const stru
     return outstream_write(s->verdicts, s->line.s, s->line.n, err);
 }
 
-/* What every generated document says of itself: the first natural_bytes are the source's. */
-static struct js *describe(const struct settle *s, size_t natural_bytes, bool cut)
+/* Where each part of a document is from: ranges of bytes that cover it without a gap. */
+struct spans {
+    struct js *list, *last;
+};
+
+static void span_add(struct spans *s, size_t from, const char *provenance, int64_t piece,
+                     const char *variant)
+{
+    if (!s->list)
+        s->list = js_array();
+    if (s->last)
+        js_put_whole(s->last, "to", (int64_t)from);
+    s->last = js_object();
+    js_put_whole(s->last, "from", (int64_t)from);
+    js_put_text(s->last, "provenance", provenance);
+    js_put_whole(s->last, "piece", piece);
+    if (variant)
+        js_put_text(s->last, "variant", variant);
+    js_push(s->list, s->last);
+}
+
+/* What every generated document says of itself. Spans are taken; a document that is one answer and
+ * nothing else needs none. */
+static struct js *describe(const struct settle *s, struct spans spans, size_t n_bytes, bool cut)
 {
     char version[DIGEST_HEX];
     struct js *meta = js_object();
     const char *made = recipe_edits(s->job->recipe) ? "edited" : "synthetic";
-    js_put_text(meta, "provenance", natural_bytes ? "mixed" : made);
-    if (natural_bytes)
-        js_put_whole(meta, "natural_bytes", (int64_t)natural_bytes);
+    js_put_text(meta, "provenance", s->job->recipe->parse.source_first ? "mixed" : made);
     js_put_text(meta, "recipe_version", digest_hex(s->job->recipe->version, version));
     js_put_text(meta, "generator", js_get_text(s->job->about, "model", NULL));
     if (cut)
         js_put_bool(meta, "cut", true);
+    js_put_whole(spans.last, "to", (int64_t)n_bytes);
+    if (js_len(spans.list) > 1)
+        js_put(meta, "spans", spans.list);
+    else
+        js_free(spans.list);
     return meta;
 }
 
@@ -208,17 +235,22 @@ static enum st keep_answer(struct settle *s, const struct item *it, const struct
                            const struct answer *a, struct err *err)
 {
     const struct recipe *r = s->job->recipe;
+    const char *variant = r->prompt[it->variant].name;
     struct strbuf text = { 0 };
-    if (r->parse.source_first)
+    struct spans spans = { 0 };
+    if (r->parse.source_first) {
+        span_add(&spans, 0, "natural", it->piece, NULL);
         str_printf(&text, "%s\n\n", it->source);
-    struct js *meta = describe(s, text.n, a->cut || a->cut_loop);
-    js_put_text(meta, "variant", r->prompt[it->variant].name);
+    }
+    span_add(&spans, text.n, "synthetic", it->piece, variant);
+    str_add(&text, a->text.s, a->text.n);
+    struct js *meta = describe(s, spans, text.n, a->cut || a->cut_loop);
+    js_put_text(meta, "variant", variant);
     js_put_whole(meta, "piece", it->piece);
     if (recipe_edits(r)) {
         js_put_whole(meta, "tokens", row->n_tok);
         js_put_whole(meta, "tokens_changed", row->n_changed);
     }
-    str_add(&text, a->text.s, a->text.n);
     char *id = answer_id(s, it);
     enum st st = keep(s, it->doc, id, text.s, text.n, meta, err);
     str_release(&text);
@@ -232,13 +264,24 @@ static void join_answer(struct settle *s, const struct item *it, const struct an
     if (!join->pieces) {
         join->pieces = js_array();
         join->variants = js_array();
+        join->begins = js_array();
     } else {
         str_adds(&join->text, "\n\n");
     }
+    js_push_whole(join->begins, (int64_t)join->text.n);
     str_add(&join->text, a->text.s, a->text.n);
     js_push_whole(join->pieces, it->piece);
     js_push_text(join->variants, s->job->recipe->prompt[it->variant].name);
     join->cut |= a->cut || a->cut_loop;
+}
+
+static void join_drop(struct join *join)
+{
+    str_release(&join->text);
+    js_free(join->pieces);
+    js_free(join->variants);
+    js_free(join->begins);
+    *join = (struct join){ 0 };
 }
 
 /* The document of a page's kept answers; its passages stand first where the recipe wants them. */
@@ -247,22 +290,26 @@ static enum st join_end(struct settle *s, const struct page *page, struct err *e
     const struct recipe *r = s->job->recipe;
     struct join *join = &s->join;
     struct strbuf text = { 0 };
+    struct spans spans = { 0 };
     if (!join->pieces)
         return ST_OK;
     for (size_t i = 0; i < page->n_piece && r->parse.source_first; i++) {
+        span_add(&spans, text.n, "natural", page->piece[i].index, NULL);
         str_add(&text, page->piece[i].s, page->piece[i].n_bytes);
         str_adds(&text, "\n\n");
     }
-    struct js *meta = describe(s, text.n, join->cut);
-    js_put(meta, "pieces", join->pieces);
-    js_put(meta, "variants", join->variants);
+    for (size_t i = 0; i < js_len(join->pieces); i++)
+        span_add(&spans, text.n + (size_t)js_as_whole(js_at(join->begins, i), 0), "synthetic",
+                 js_as_whole(js_at(join->pieces, i), 0), js_as_text(js_at(join->variants, i), NULL));
     str_add(&text, join->text.s, join->text.n);
+    struct js *meta = describe(s, spans, text.n, join->cut);
+    js_put(meta, "pieces", js_copy(join->pieces));
+    js_put(meta, "variants", js_copy(join->variants));
     char *id = xasprintf("%s:%s", r->name, page->doc->id);
     enum st st = keep(s, page->doc, id, text.s, text.n, meta, err);
     str_release(&text);
     free(id);
-    str_release(&join->text);
-    *join = (struct join){ 0 };
+    join_drop(join);
     return st;
 }
 
@@ -406,7 +453,7 @@ static void forget(struct job *j)
 {
     j->rates = (struct rates){ 0 };
     memset(j->by_variant, 0, j->recipe->n_prompt * sizeof *j->by_variant);
-    j->n_docs = j->n_bytes = j->n_kept_tok = j->n_tok_prompt = j->n_tok = 0;
+    j->n_docs = j->n_bytes = j->n_kept_tok = j->n_kept_natural_tok = j->n_tok_prompt = j->n_tok = 0;
     j->n_pending = j->n_pages = j->n_requests = j->n_redrawn = j->n_changed = 0;
     j->per_requests = j->per_tok_prompt = j->per_tok = (struct ratio){ 0 };
     j->per_kept_tok = j->per_cost = j->discarded = (struct ratio){ 0 };
@@ -453,9 +500,7 @@ enum st job_settle(struct job *j, bool write, struct err *err)
     str_release(&s.line);
     str_release(&s.scratch);
     dedup_free(s.kept);
-    str_release(&s.join.text); /* of a page that was not finished */
-    js_free(s.join.pieces);
-    js_free(s.join.variants);
+    join_drop(&s.join); /* of a page that was not finished */
     free(s.unanswered.d);
     free(verdicts);
     free(samples);

@@ -1,6 +1,7 @@
 /* synth/synth.c - see synth.h: a run from its settings to its manifest. */
 #include "synth/synth.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -157,6 +158,17 @@ static struct js *edited_json(const struct job *j)
     return v;
 }
 
+/* In tokens of the training tokenizer; both ways where a document begins with its source: all of it
+ * as synthetic, and the source as natural. */
+static void put_kept_tokens(struct js *v, const struct job *j, double ask_s)
+{
+    double n = (double)j->n_kept_tok, cost = job_cost(j, j->n_tok_prompt, j->n_tok);
+    js_put_whole(v, "kept_tokens", (int64_t)j->n_kept_tok);
+    js_put_whole(v, "kept_tokens_synthetic", (int64_t)(j->n_kept_tok - j->n_kept_natural_tok));
+    js_put_real(v, "kept_tok_per_hour", ask_s > 0 ? 3600 * n / ask_s : NAN);
+    js_put_real(v, "cost_per_m_kept", n > 0 ? 1e6 * cost / n : NAN);
+}
+
 static struct js *row_of(const struct job *j, const struct js *weak, double wall_s)
 {
     struct js *v = js_object();
@@ -170,7 +182,7 @@ static struct js *row_of(const struct job *j, const struct js *weak, double wall
     js_put(v, "dropped", dropped_json(&j->rates));
     js_put_whole(v, "bytes_out", (int64_t)j->n_bytes);
     if (j->tok)
-        js_put_whole(v, "kept_tokens", (int64_t)j->n_kept_tok);
+        put_kept_tokens(v, j, s.ask_s);
     if (recipe_edits(j->recipe))
         js_put(v, "edited", edited_json(j));
     js_put_whole(v, "pending", (int64_t)j->n_pending);

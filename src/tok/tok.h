@@ -66,6 +66,8 @@ int64_t tok_eod(const struct tok *t); /* end-of-document id, -1 when there is no
 int64_t tok_id(const struct tok *t, const char *special); /* of a special token by spelling, -1 */
 size_t tok_n_bytes(const struct tok *t,
                    uint32_t id); /* bytes of text the token stands for; 0 for special ones */
+/* How many of a text's n tokens begin within its first n_bytes. */
+size_t tok_n_within(const struct tok *t, const uint32_t *ids, size_t n, size_t n_bytes);
 struct digest tok_digest(const struct tok *t); /* of vocabulary, merges and splitter */
 
 /* Trains: feed texts, then finish. vocab_size counts 256 bytes, merges and the end-of-document

@@ -266,6 +266,14 @@ size_t tok_n_bytes(const struct tok *t, uint32_t id)
     return text ? t->token[id].n_bytes : 0;
 }
 
+size_t tok_n_within(const struct tok *t, const uint32_t *ids, size_t n, size_t n_bytes)
+{
+    size_t k = 0;
+    for (size_t at = 0; k < n && at < n_bytes; k++)
+        at += tok_n_bytes(t, ids[k]);
+    return k;
+}
+
 const char *tok_spelling(const struct tok *t, uint32_t id, size_t *n_bytes)
 {
     if (id >= t->vocab_size || t->token[id].kind == TOKEN_ABSENT)

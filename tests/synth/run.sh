@@ -188,7 +188,13 @@ assert run["docs_out"] == len(docs) == len({d["id"] for d in docs}) > 60, run
 assert run["kept"] == sum(len(d["meta"]["variants"]) for d in docs) > 3 * len(docs), run
 for d in docs:
     meta = d["meta"]
-    natural = d["text"].encode()[: meta["natural_bytes"]].decode()
+    raw, spans = d["text"].encode(), meta["spans"]
+    assert spans[0]["from"] == 0 and spans[-1]["to"] == len(raw) and all(a["to"] == b["from"] for a, b in zip(spans, spans[1:])), d
+    part = [(s["provenance"], raw[s["from"] : s["to"]].decode(), s) for s in spans]
+    assert all(t.strip() in pages[meta["source_id"]] for p, t, s in part if p == "natural"), d
+    made = [(s["piece"], s["variant"]) for p, t, s in part if p == "synthetic" and "In short, " in t]
+    assert made == list(zip(meta["pieces"], meta["variants"])) and len(made) + len(set(meta["pieces"])) <= len(spans), d
+    natural = "".join(t for p, t, s in part if p == "natural")
     passages = natural.split("\n\n")[:-1]
     assert passages and all(p in pages[meta["source_id"]] for p in passages), d
     assert meta["provenance"] == "mixed" and len(meta["pieces"]) == len(meta["variants"]), d
