@@ -106,13 +106,12 @@ static enum st study_costs(struct costs *c, const char *study, struct err *err)
         char *dir = path_join(kinds, names.s[i]), *file = path_join(dir, "manifest.json");
         struct js *m;
         if (file_exists(file) && (st = js_read_file(&m, file, err)) == ST_OK) {
-            const struct js *counts = js_get(m, "counts");
-            const struct js *from = counts ? counts : m;
-            double in = js_get_real(from, "tokens_prompt", NAN),
-                   out = js_get_real(from, "tokens_out", NAN);
+            const struct js *row = js_get(js_get(m, "counts"), "row");
+            double in = js_get_real(row, "tokens_prompt", NAN),
+                   out = js_get_real(row, "tokens_out", NAN), price = js_get_real(row, "cost", NAN);
             if (!isnan(in) && !isnan(out)) {
                 GROW(c->cost, c->n, c->cap);
-                c->cost[c->n++] = (struct advise_cost){ xstrdup(names.s[i]), in, out };
+                c->cost[c->n++] = (struct advise_cost){ xstrdup(names.s[i]), in, out, price };
             }
             js_free(m);
         }
@@ -136,7 +135,7 @@ static void flag_costs(struct costs *c, const struct table *t, const struct advi
             continue;
         GROW(c->cost, c->n, c->cap);
         c->cost[c->n++] = (struct advise_cost){ xstrdup(kind[i]), (double)o->generated_in,
-                                                (double)o->generated_out };
+                                                (double)o->generated_out, NAN };
     }
 }
 

@@ -55,6 +55,13 @@
           .help = "price of a million generated tokens",                                           \
           .offset = SYNTH_AT(price_out),                                                           \
           .max = 1e6 },                                                                            \
+        { .name = "price",                                                                         \
+          .kind = FIELD_REAL,                                                                      \
+          .unit = "X",                                                                             \
+          .help =                                                                                  \
+              "of a ready-made set (--recipe import); --price-out: of a million of its tokens",    \
+          .offset = SYNTH_AT(price),                                                               \
+          .max = 1e12 },                                                                           \
         { .name = "in_flight",                                                                     \
           .kind = FIELD_WHOLE,                                                                     \
           .unit = "N",                                                                             \
@@ -146,6 +153,7 @@ static enum st run_either(const struct synth_opts *o, struct cli *cli, int argc,
                                          .max_s = o->max_time,
                                          .price_in = o->price_in,
                                          .price_out = o->price_out,
+                                         .price = o->price,
                                          .strict = cli->strict };
         st =
             pilot ? synth_pilot(&conf, o->docs, o->within, &row, err) : synth_run(&conf, &row, err);

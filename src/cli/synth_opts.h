@@ -13,7 +13,7 @@ struct synth_opts {
     const char *doc; /* of synth try */
     struct textlist decontaminate;
     uint64_t max_docs, max_tokens, in_flight, docs, retries;
-    double max_cost, max_time, price_in, price_out, idle, backoff, within;
+    double max_cost, max_time, price_in, price_out, price, idle, backoff, within;
 };
 
 #define SYNTH_AT(member) offsetof(struct synth_opts, member)

@@ -28,6 +28,7 @@
 struct advise_cost {
     const char *kind;
     double tokens_in, tokens_out; /* prompt and generated tokens, all requests */
+    double price;                 /* paid, where it is known: of sets that were bought; or NAN */
 };
 
 struct advise_conf {

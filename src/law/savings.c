@@ -118,7 +118,8 @@ static double epochs_of(const struct advice *a, int arm)
     return NAN;
 }
 
-/* Training tokens from which on the saved training pays for making the kind's text once. */
+/* Training tokens from which on the saved training pays for making or buying the kind's text once.
+ */
 double advice_breakeven(struct advice *a, int arm, double tokens_saved)
 {
     static const double max_epochs = 4;
@@ -128,7 +129,7 @@ double advice_breakeven(struct advice *a, int arm, double tokens_saved)
     for (size_t i = 0; i < c->n_cost; i++)
         if (strcmp(c->cost[i].kind, kind) == 0)
             cost = &c->cost[i];
-    bool priced = c->price_in > 0 || c->price_out > 0;
+    bool priced = c->price_in > 0 || c->price_out > 0 || (cost && cost->price > 0);
     const char *why = NULL;
     double speed = median_speed(a);
     if (!priced || !(c->gpu_hour > 0))
@@ -147,6 +148,8 @@ double advice_breakeven(struct advice *a, int arm, double tokens_saved)
     double price = ((c->price_in > 0 ? c->price_in * cost->tokens_in : 0) +
                     (c->price_out > 0 ? c->price_out * cost->tokens_out : 0)) /
                    1e6;
+    if (!(price > 0)) /* nothing was generated for it, or no price was given: what it did cost */
+        price = cost->price;
     double per_token = c->gpu_hour / (3600 * speed);
     double even = price / (per_token * tokens_saved / a->point.d);
     double epochs = epochs_of(a, arm) * even / a->point.d;

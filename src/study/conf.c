@@ -137,6 +137,47 @@ static bool is_taken(const char *kind)
     return str_starts(kind, "domain-");
 }
 
+static const struct field kind_field[] = {
+    { .name = "recipe", .kind = FIELD_TEXT, .offset = offsetof(struct study_kind, recipe) },
+    { .name = "import", .kind = FIELD_LIST, .offset = offsetof(struct study_kind, import) },
+    { .name = "price",
+      .kind = FIELD_REAL,
+      .offset = offsetof(struct study_kind, price),
+      .max = 1e12 },
+    { .name = "price_per_m",
+      .kind = FIELD_REAL,
+      .offset = offsetof(struct study_kind, price_per_m),
+      .max = 1e6 },
+};
+
+bool study_kind_imports(const struct study_kind *k)
+{
+    return k->import.n > 0;
+}
+
+static enum st read_kind(const struct yml *e, const char *file, struct study_kind *k,
+                         struct err *err)
+{
+    const char *forms = "want {}, {recipe: FILE.yaml} or {import: [FILE...], price: X}";
+    if (e->kind != YML_MAP)
+        return e->kind == YML_TEXT && e->text[0] == '\0'
+                   ? ST_OK
+                   : conf_fail(err, file, e, "kinds: %s: %s", e->key, forms);
+    enum st st = conf_map(e, file, kind_field, N_OF(kind_field), k, NULL, 0, err);
+    if (st < 0)
+        return st;
+    if (yml_get(e, "import") && (k->import.n == 0 || yml_get(e, "recipe")))
+        return conf_fail(err, file, e, "kinds: %s: %s", e->key, forms);
+    if (k->import.n == 0 && (yml_get(e, "price") || yml_get(e, "price_per_m")))
+        return conf_fail(err, file, e,
+                         "kinds: %s: price and price_per_m are of a set that is imported; what is "
+                         "generated has generator: {price_in, price_out}",
+                         e->key);
+    if (k->import.n)
+        k->recipe = "import";
+    return ST_OK;
+}
+
 static enum st read_kinds(const struct yml *v, const char *file, void *obj, struct err *err)
 {
     struct study_conf *c = obj;
@@ -152,14 +193,10 @@ static enum st read_kinds(const struct yml *v, const char *file, void *obj, stru
         if (!is_name(e->key))
             return conf_fail(err, file, e, "kinds: '%s': want letters, digits, _ and -", e->key);
         struct study_kind *k = &c->kind[c->n_kind++];
-        *k = (struct study_kind){ e->key, e->key };
-        if (e->kind != YML_MAP && !(e->kind == YML_TEXT && e->text[0] == '\0'))
-            return conf_fail(err, file, e, "kinds: %s: want {} or {recipe: FILE.yaml}", e->key);
-        for (const struct yml *s = e->child; s; s = s->next) {
-            if (strcmp(s->key, "recipe") != 0 || s->kind != YML_TEXT)
-                return conf_fail(err, file, s, "unknown setting '%s'; known here: recipe", s->key);
-            k->recipe = s->text;
-        }
+        *k = (struct study_kind){ .kind = e->key, .recipe = e->key };
+        enum st st = read_kind(e, file, k, err);
+        if (st < 0)
+            return st;
     }
     return ST_OK;
 }
@@ -262,6 +299,14 @@ static const char *beside(struct study_conf *c, const char *file, const char *pa
     return arena_printf(&c->arena, "%.*s%s", (int)dir, file, path);
 }
 
+static bool generates(const struct study_conf *c)
+{
+    for (size_t i = 0; i < c->n_kind; i++)
+        if (!study_kind_imports(&c->kind[i]))
+            return true;
+    return false;
+}
+
 static enum st check_whole(const struct study_conf *c, const char *path, struct err *err)
 {
     const char *missing = NULL;
@@ -273,7 +318,7 @@ static enum st check_whole(const struct study_conf *c, const char *path, struct 
         missing = "domains: {paths: [...]}";
     else if (c->n_kind == 0)
         missing = "kinds: {hq: {}}";
-    else if (!c->gen_local && !c->gen_server)
+    else if (generates(c) && !c->gen_local && !c->gen_server)
         missing = "generator: {local: FILE.gguf} or {server: URL, model: NAME}";
     if (missing)
         return err_set(err, ST_USAGE, "'%s' lacks %s", path, missing);
@@ -307,7 +352,10 @@ static struct js *settings_json(const struct study_conf *c)
     js_put(out, "natural", field_json(natural_field, N_OF(natural_field), c));
     js_put(out, "domains", field_json(domains_field, N_OF(domains_field), c));
     for (size_t i = 0; i < c->n_kind; i++)
-        js_put_text(kinds, c->kind[i].kind, c->kind[i].recipe);
+        if (study_kind_imports(&c->kind[i]))
+            js_put(kinds, c->kind[i].kind, field_json(kind_field, N_OF(kind_field), &c->kind[i]));
+        else
+            js_put_text(kinds, c->kind[i].kind, c->kind[i].recipe);
     js_put(out, "kinds", kinds);
     js_put(out, "generator",
            field_json(generator_field, N_OF(generator_field) - !c->gen_amateur, c));
@@ -360,10 +408,14 @@ enum st study_conf_read(struct study_conf *c, const char *path, struct err *err)
     if (st < 0)
         return st;
     c->written = settings_json(c);
+    c->copy &= generates(c); /* copies of the pages that were rewritten: else there are none */
     for (size_t i = 0; i < c->natural_path.n; i++)
         c->natural_path.s[i] = beside(c, path, c->natural_path.s[i]);
     for (size_t i = 0; i < c->domain_path.n; i++)
         c->domain_path.s[i] = beside(c, path, c->domain_path.s[i]);
+    for (size_t i = 0; i < c->n_kind; i++)
+        for (size_t k = 0; k < c->kind[i].import.n; k++)
+            c->kind[i].import.s[k] = beside(c, path, c->kind[i].import.s[k]);
     for (size_t i = 0; i < c->n_kind; i++)
         if (str_ends(c->kind[i].recipe, ".yaml") || str_ends(c->kind[i].recipe, ".yml"))
             c->kind[i].recipe = beside(c, path, c->kind[i].recipe);
@@ -377,6 +429,8 @@ void study_conf_release(struct study_conf *c)
 {
     textlist_release(&c->natural_path);
     textlist_release(&c->domain_path);
+    for (size_t i = 0; i < c->n_kind; i++)
+        textlist_release(&c->kind[i].import);
     arena_release(&c->arena);
     yml_free(c->yml);
     js_free(c->written);

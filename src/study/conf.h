@@ -20,8 +20,10 @@
 enum { STUDY_MAX = 64 }; /* kinds, shares, models, budgets: more is a mistake */
 
 struct study_kind {
-    const char *kind;   /* name in tables: "hq" */
-    const char *recipe; /* name or file */
+    const char *kind;          /* name in tables: "hq" */
+    const char *recipe;        /* name or file; "import" for a ready-made set */
+    struct textlist import;    /* its files, folders, globs, URLs; empty: the kind is generated */
+    double price, price_per_m; /* of the set; of a million of its tokens */
 };
 
 struct study_conf {
@@ -68,6 +70,7 @@ void study_conf_release(struct study_conf *c);
 /* Whether the learning rate is swept: `sweep: auto` does when no rate is given, text is held out to
  * judge it by, and the time budget, if any, is at least STUDY_SWEEP_MIN_S. */
 #define STUDY_SWEEP_MIN_S 1200.0
+bool study_kind_imports(const struct study_kind *k);
 bool study_conf_sweeps(const struct study_conf *c);
 
 /* All settings, for plan.json; paths as written, so that they are the same from every working

@@ -294,6 +294,14 @@ static void check_sweep(struct plan *p)
     }
 }
 
+/* What of a source's tokens is its own, where its documents begin with the natural text that they
+ * were made from; 1 before it is made. */
+static double own_share(const struct plan *p, int source)
+{
+    const struct plan_source *s = source < 0 ? NULL : &p->source[source];
+    return s && s->n_tok_own && s->n_tok ? (double)s->n_tok_own / (double)s->n_tok : 1;
+}
+
 static void check_plan(struct plan *p, const struct study_conf *c)
 {
     char text[400], a[UNITS_MAX], b[UNITS_MAX];
@@ -327,6 +335,14 @@ static void check_plan(struct plan *p, const struct study_conf *c)
         const struct plan_source *s = &p->source[i];
         double n_drawn = plan_most(p, s) * (double)largest;
         double epochs = s->n_tok ? n_drawn / (double)s->n_tok : INFINITY;
+        if (own_share(p, (int)i) < 1) {
+            snprintf(text, sizeof text,
+                     "%s: %.0f %% of its tokens are the source that stands before the answer: with "
+                     "these counted as natural, a share of %g is %.3g synthetic",
+                     s->name, 100 * (1 - own_share(p, (int)i)), plan_most(p, s),
+                     plan_most(p, s) * own_share(p, (int)i));
+            warn(p, text);
+        }
         if (epochs > 1.02 * c->epochs_max) {
             snprintf(text, sizeof text,
                      "%s: %s tokens are drawn from %s, %.1f epochs; over %g repetition confounds "
@@ -448,9 +464,11 @@ struct js *plan_json(const struct plan *p, const struct study_conf *c)
         js_put_text(row, "recipe", p->source[i].recipe);
         js_put_whole(row, "n_page", (int64_t)p->source[i].n_page);
         js_put_whole(row, "n_tok", (int64_t)p->source[i].n_tok);
+        js_put_whole(row, "n_tok_own", (int64_t)p->source[i].n_tok_own);
         js_put_real(row, "tok_per_s", p->source[i].tok_per_s);
         js_put_real(row, "tok_per_page", p->source[i].tok_per_page);
         js_put_bool(row, "made", p->source[i].made);
+        js_put_bool(row, "imported", p->source[i].imported);
     }
     js_put(out, "arms", list = js_array());
     for (size_t i = 0; i < p->n_arm; i++) {
@@ -459,6 +477,7 @@ struct js *plan_json(const struct plan *p, const struct study_conf *c)
         js_put_text(row, "arm", a->name);
         js_put_text(row, "kind", a->kind);
         js_put_real(row, "frac_synth", a->share);
+        js_put_real(row, "frac_own", a->share * own_share(p, a->source));
         js_put_bool(row, "control", a->control);
         js_put_whole(row, "first_seed", (int64_t)a->first_seed);
         js_put_whole(row, "pool_tok", (int64_t)plan_pool(p, a));
@@ -549,6 +568,8 @@ enum st plan_from_json(struct plan *p, const struct js *v, struct err *err)
         s->n_tok = (uint64_t)js_get_whole(row, "n_tok", 0);
         s->tok_per_s = js_get_real(row, "tok_per_s", 0);
         s->tok_per_page = js_get_real(row, "tok_per_page", 0);
+        s->n_tok_own = (uint64_t)js_get_whole(row, "n_tok_own", 0);
+        s->imported = js_get_bool(row, "imported", false);
         s->made = js_get_bool(row, "made", false);
     }
     snprintf(p->kernel_path, sizeof p->kernel_path, "%s", js_get_text(v, "kernel_path", ""));

@@ -36,9 +36,11 @@ struct plan_source { /* a pool of training text that is made: a kind or a contro
     char name[48], recipe[256];
     uint64_t n_page;     /* source pages to work on */
     uint64_t n_tok;      /* tokens it has: expected before, counted after it was made */
+    uint64_t n_tok_own;  /* of these, generated or bought: not of the source that stands before */
     double tok_per_s;    /* kept tokens per second while it is made, 0: no generator needed */
     double tok_per_page; /* kept tokens a page */
     bool made;           /* n_tok is counted: budgets must not repeat it too often */
+    bool imported;       /* a ready-made set; no page of ours is used */
 
     /* What the pilot says; not kept in plan.json. */
     uint64_t n_usable; /* source pages that there are; 0: not known */

@@ -193,18 +193,21 @@ enum st stage_tokens(struct study *s, const char *name, const char *docs, struct
     return run(&argv, err);
 }
 
-enum st shard_tokens(struct study *s, const char *name, uint64_t *n_tok, struct err *err)
+enum st shard_tokens(struct study *s, const char *name, uint64_t *n_tok, uint64_t *n_own,
+                     struct err *err)
 {
     struct js *m;
     char *path = study_path(s, "tokens/%s.json", name);
     enum st st = js_read_file(&m, path, err);
     if (st < 0)
         return st;
-    int64_t n = js_get_whole(m, "tokens", -1);
+    int64_t n = js_get_whole(m, "tokens", -1), natural = js_get_whole(m, "tokens_natural", 0);
     js_free(m);
-    if (n < 0)
+    if (n < 0 || natural < 0 || natural > n)
         return err_set(err, ST_FORMAT, "'%s' says no 'tokens'", path);
     *n_tok = (uint64_t)n;
+    if (n_own)
+        *n_own = (uint64_t)(n - natural);
     return ST_OK;
 }
 
@@ -216,47 +219,86 @@ enum st stage_natural_tokens(struct study *s, struct err *err)
                           study_path(s, "corpus/domains/%s/docs-*.jsonl.zst", s->domain.s[i]), err);
     if (st == ST_OK && study_conf_sweeps(&s->conf))
         st = stage_tokens(s, "dev", study_path(s, "corpus/dev/docs-*.jsonl.zst"), err);
-    return st == ST_OK ? shard_tokens(s, "natural", &s->plan.natural_tok, err) : st;
+    return st == ST_OK ? shard_tokens(s, "natural", &s->plan.natural_tok, NULL, err) : st;
+}
+
+/* What the study file says of a source that is a kind; NULL: a control. */
+static const struct study_kind *kind_of(const struct study *s, const struct plan_source *src)
+{
+    for (size_t i = 0; i < s->conf.n_kind; i++)
+        if (strcmp(s->conf.kind[i].kind, src->name) == 0)
+            return &s->conf.kind[i];
+    return NULL;
+}
+
+static void add_price(struct study *s, struct strlist *argv, const char *flag, double price)
+{
+    if (price > 0)
+        args_add(argv, flag, arena_printf(&s->arena, "%.9g", price), NULL);
+}
+
+/* Who writes, and for how much; nothing for controls. */
+static void generator_args(struct study *s, struct strlist *argv, const struct study_kind *kind)
+{
+    const struct study_conf *c = &s->conf;
+    if (!kind)
+        return;
+    if (study_kind_imports(kind)) {
+        add_price(s, argv, "--price", kind->price);
+        add_price(s, argv, "--price-out", kind->price_per_m);
+        return;
+    }
+    args_add(argv, "--generator", c->gen_local ? c->gen_local : c->gen_server, NULL);
+    if (c->gen_amateur)
+        args_add(argv, "--amateur", c->gen_amateur, NULL);
+    if (c->gen_model)
+        args_add(argv, "--model", c->gen_model, NULL);
+    add_price(s, argv, "--price-in", c->price_in);
+    add_price(s, argv, "--price-out", c->price_out);
+}
+
+/* The first kind that is generated: what the control `copy` is compared with. */
+static const char *first_generated(const struct study *s)
+{
+    for (size_t i = 0; i < s->conf.n_kind; i++)
+        if (!study_kind_imports(&s->conf.kind[i]))
+            return s->conf.kind[i].kind;
+    return NULL;
 }
 
 /* The arguments that synth and its pilot share. */
 static void synth_args(struct study *s, struct strlist *argv, const struct plan_source *src)
 {
-    bool is_copy = strcmp(src->name, "copy") == 0;
-    bool control = is_copy || strcmp(src->name, "shuffle") == 0;
+    const struct study_kind *kind = kind_of(s, src);
     args_add(argv, "--recipe", src->recipe, "--out", study_path(s, "kinds/%s", src->name),
              "--tokenizer", study_path(s, "tokenizer.json"), "--seed",
              arena_printf(&s->arena, "%llu", (unsigned long long)s->where.seed), "--threads",
              arena_printf(&s->arena, "%llu", (unsigned long long)s->where.threads), NULL);
-    if (is_copy) /* the pieces that the first kind kept: what differs is the rewriting alone */
-        args_add(argv, "--like", study_path(s, "kinds/%s", s->plan.source[0].name), NULL);
-    if (!control)
-        args_add(argv, "--generator", s->conf.gen_local ? s->conf.gen_local : s->conf.gen_server,
-                 NULL);
-    if (!control && s->conf.gen_amateur)
-        args_add(argv, "--amateur", s->conf.gen_amateur, NULL);
-    if (!control && s->conf.gen_model)
-        args_add(argv, "--model", s->conf.gen_model, NULL);
-    if (!control && s->conf.price_in > 0)
-        args_add(argv, "--price-in", arena_printf(&s->arena, "%.9g", s->conf.price_in), NULL);
-    if (!control && s->conf.price_out > 0)
-        args_add(argv, "--price-out", arena_printf(&s->arena, "%.9g", s->conf.price_out), NULL);
+    if (strcmp(src->name, "copy") == 0) /* what differs from those kept is the rewriting alone */
+        args_add(argv, "--like", study_path(s, "kinds/%s", first_generated(s)), NULL);
+    generator_args(s, argv, kind);
     args_add(argv, "--decontaminate", NULL);
     for (size_t i = 0; i < s->domain.n; i++)
         strlist_add(argv, study_path(s, "corpus/domains/%s/docs-*.jsonl.zst", s->domain.s[i]));
-    args_add(argv, "--", study_path(s, "corpus/natural/docs-*.jsonl.zst"), NULL);
+    strlist_add(argv, "--");
+    for (size_t i = 0; kind && i < kind->import.n; i++)
+        strlist_add(argv, kind->import.s[i]);
+    if (!kind || !study_kind_imports(kind))
+        strlist_add(argv, study_path(s, "corpus/natural/docs-*.jsonl.zst"));
 }
 
 enum st stage_generate(struct study *s, struct plan_source *src, struct err *err)
 {
     struct strlist argv = { 0 };
-    args_self(s, &argv, "synth", "--max-docs",
-              arena_printf(&s->arena, "%llu", (unsigned long long)src->n_page), NULL);
+    args_self(s, &argv, "synth", NULL);
+    if (!src->imported) /* a set is taken whole */
+        args_add(&argv, "--max-docs",
+                 arena_printf(&s->arena, "%llu", (unsigned long long)src->n_page), NULL);
     synth_args(s, &argv, src);
     enum st st = err_in(err, run(&argv, err), "making %s", src->name);
     if (st == ST_OK)
         st = stage_tokens(s, src->name, study_path(s, "kinds/%s/docs-*.jsonl.zst", src->name), err);
-    return st == ST_OK ? shard_tokens(s, src->name, &src->n_tok, err) : st;
+    return st == ST_OK ? shard_tokens(s, src->name, &src->n_tok, &src->n_tok_own, err) : st;
 }
 
 enum st stage_synth_pilot(struct study *s, struct plan_source *src, bool rough, struct err *err)

@@ -45,8 +45,10 @@ MUST_USE enum st stage_sweep(struct study *s, struct err *err);    /* sweep.h: f
 MUST_USE enum st stage_train(struct study *s, struct err *err);    /* all trunks */
 MUST_USE enum st stage_conclude(struct study *s, struct err *err); /* laws, advice, report */
 
-/* Tokens in a token file, from its manifest. */
-MUST_USE enum st shard_tokens(struct study *s, const char *name, uint64_t *n_tok, struct err *err);
+/* Tokens in a token file, from its manifest; n_own (may be NULL): those that are not of a source
+ * which stands before what was generated. */
+MUST_USE enum st shard_tokens(struct study *s, const char *name, uint64_t *n_tok, uint64_t *n_own,
+                              struct err *err);
 
 /* One trunk: an arm at one size and seed, trained up to the last of its budgets. */
 struct trunk {

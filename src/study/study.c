@@ -13,7 +13,10 @@
 #include "run/table.h"
 #include "study/stages.h"
 
-enum { PILOT_PAGES = 400 }; /* a kind of so many pages is worth a pilot of 200 */
+enum {
+    PILOT_PAGES = 400, /* a kind of so many pages is worth a pilot of 200 */
+    PASSAGE_TOK = 80   /* tokens of a passage of 50 words and more, at least */
+};
 
 enum st study_open(struct study **out, const char *path, const struct study_where *where,
                    struct err *err)
@@ -137,6 +140,7 @@ static void list_sources(struct study *s)
         *src = (struct plan_source){ 0 };
         snprintf(src->name, sizeof src->name, "%s", s->conf.kind[k].kind);
         snprintf(src->recipe, sizeof src->recipe, "%s", s->conf.kind[k].recipe);
+        src->imported = study_kind_imports(&s->conf.kind[k]);
     }
     for (int control = 0; control < 2; control++) {
         const char *name = control ? "copy" : "shuffle";
@@ -183,6 +187,20 @@ static void take_explicit(struct plan *p, const struct study_conf *c, const stru
     plan_take_speeds(p, v);
 }
 
+/* What a set cost that is imported whole. */
+static double import_price(const struct study_kind *k, const struct plan_source *src)
+{
+    return k->price + k->price_per_m * (double)src->n_tok / 1e6;
+}
+
+static bool has_prices(const struct study_conf *c)
+{
+    bool any = c->price_in > 0 || c->price_out > 0;
+    for (size_t i = 0; i < c->n_kind; i++)
+        any |= c->kind[i].price > 0 || c->kind[i].price_per_m > 0;
+    return any;
+}
+
 /* Source pages for each kind: enough tokens for the largest share and budget at the allowed
  * repetition. */
 static void choose_pages(struct study *s)
@@ -193,9 +211,13 @@ static void choose_pages(struct study *s)
            most = 0;
     p->generate_s = 0;
     p->n_request = 0;
-    p->price = s->conf.price_in > 0 || s->conf.price_out > 0 ? 0 : NAN;
+    p->price = has_prices(&s->conf) ? 0 : NAN;
     for (size_t i = 0; i < s->conf.n_kind; i++) {
         struct plan_source *src = &p->source[i];
+        if (src->imported) {
+            p->price += import_price(&s->conf.kind[i], src);
+            continue;
+        }
         double pages = src->tok_per_page > 0 ? ceil(1.08 * need / src->tok_per_page) : 0;
         src->n_page = s->conf.gen_docs ? s->conf.gen_docs : (uint64_t)fmax(pages, 16);
         if (src->n_usable > 0 &&
@@ -208,6 +230,8 @@ static void choose_pages(struct study *s)
         p->price += (double)src->n_page * src->price_per_page;
         most = fmax(most, (double)src->n_page);
     }
+    if (most == 0) /* all kinds are imported: shuffled passages, one a page */
+        most = ceil(need / PASSAGE_TOK);
     for (size_t i = s->conf.n_kind; i < p->n_source; i++) {
         /* the controls work on the same pages; shuffled words on more, for a larger share */
         double more = plan_most(p, &p->source[i]) / p->share[p->n_share - 1];
@@ -225,6 +249,18 @@ static enum st vocabulary(struct study *s, struct err *err)
     s->plan.vocab_size = (uint64_t)js_get_whole(m, "vocab_size", (int64_t)s->plan.vocab_size);
     js_free(m);
     return ST_OK;
+}
+
+/* Makes or imports a source; ST_IO when nothing of it could be kept. */
+static enum st make_source(struct study *s, struct plan_source *src, struct err *err)
+{
+    enum st st = stage_generate(s, src, err);
+    src->made = true;
+    if (st == ST_OK && src->n_tok == 0)
+        st = err_set(err, ST_IO, "%s: nothing of it could be kept; '%s' says why (use another %s)",
+                     src->name, study_path(s, "kinds/%s/manifest.json", src->name),
+                     src->imported ? "set" : "generator or recipe");
+    return st;
 }
 
 /* Text, tokenizer, pilots, sizes: everything before generation. */
@@ -248,7 +284,8 @@ static enum st first_plan(struct study *s, struct err *err)
         st = measure_speeds(s, &speeds, err);
     list_sources(s);
     for (size_t k = 0; k < c->n_kind && st == ST_OK; k++)
-        st = stage_synth_pilot(s, &p->source[k], true, err);
+        st = p->source[k].imported ? make_source(s, &p->source[k], err)
+                                   : stage_synth_pilot(s, &p->source[k], true, err);
     if (st < 0)
         return st;
     if (c->time_budget > 0)
@@ -257,7 +294,8 @@ static enum st first_plan(struct study *s, struct err *err)
         take_explicit(p, c, &speeds);
     choose_pages(s);
     for (size_t k = 0; k < c->n_kind && st == ST_OK && c->time_budget == 0; k++)
-        if (p->source[k].n_page >= PILOT_PAGES) /* worth a forecast that can be relied on */
+        if (!p->source[k].imported &&
+            p->source[k].n_page >= PILOT_PAGES) /* worth a forecast that can be relied on */
             st = stage_synth_pilot(s, &p->source[k], false, err);
     if (st < 0)
         return st;
@@ -292,16 +330,8 @@ static enum st freeze(struct study *s, struct err *err)
 static enum st generate(struct study *s, struct err *err)
 {
     enum st st = ST_OK;
-    for (size_t i = 0; i < s->plan.n_source && st == ST_OK; i++) {
-        st = stage_generate(s, &s->plan.source[i], err);
-        s->plan.source[i].made = true;
-        if (st == ST_OK && s->plan.source[i].n_tok == 0)
-            st = err_set(err, ST_IO,
-                         "%s: nothing that was made could be kept; '%s' says why (use another "
-                         "generator or recipe)",
-                         s->plan.source[i].name,
-                         study_path(s, "kinds/%s/manifest.json", s->plan.source[i].name));
-    }
+    for (size_t i = 0; i < s->plan.n_source && st == ST_OK; i++)
+        st = make_source(s, &s->plan.source[i], err);
     return st;
 }
 

@@ -171,7 +171,7 @@ enum st stage_sweep(struct study *s, struct err *err)
     struct ladder l[2];
     uint64_t n_dev = 0;
     size_t n = p->n_model > 1 ? 2 : 1;
-    enum st st = shard_tokens(s, "dev", &n_dev, err);
+    enum st st = shard_tokens(s, "dev", &n_dev, NULL, err);
     if (st == ST_OK && n_dev < SWEEP_MIN_DEV_TOK)
         st = err_set(err, ST_USAGE,
                      "the development split has %llu tokens, too few to judge learning rates by; "

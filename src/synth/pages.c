@@ -34,6 +34,12 @@ static struct piece *pick_pieces(struct arena *a, const struct recipe_input *in,
                                  size_t n_bytes, uint64_t seed, size_t *n)
 {
     size_t n_all, k = 0;
+    if (strcmp(in->unit, "document") == 0) {
+        struct piece *whole = ARENA_ARRAY(a, struct piece, 1);
+        *whole = (struct piece){ text, n_bytes, text_n_words(text, n_bytes), 0 };
+        *n = whole->n_words >= in->min_words;
+        return whole;
+    }
     if (n_bytes > PAGE_MAX_BYTES)
         n_bytes = utf8_valid(text, PAGE_MAX_BYTES);
     struct piece *p = text_passages(a, text, n_bytes, (size_t)in->max_words, &n_all);

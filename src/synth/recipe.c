@@ -20,14 +20,14 @@ static const struct field recipe_field[] = {
     { .name = "purpose", .kind = FIELD_TEXT, .offset = AT(purpose) },
     { .name = "transform",
       .kind = FIELD_CHOICE,
-      .choices = "none|copy|shuffle_words",
+      .choices = "none|copy|shuffle_words|import",
       .offset = AT(transform) },
 };
 
 static const struct field input_field[] = {
     { .name = "unit",
       .kind = FIELD_CHOICE,
-      .choices = "passage|page|keywords",
+      .choices = "passage|page|keywords|document",
       .offset = AT(input.unit) },
     { .name = "max_words",
       .kind = FIELD_WHOLE,
@@ -526,6 +526,11 @@ bool recipe_goes_on(const struct recipe *r)
 bool recipe_needs_generator(const struct recipe *r)
 {
     return strcmp(r->transform, "none") == 0;
+}
+
+bool recipe_imports(const struct recipe *r)
+{
+    return strcmp(r->transform, "import") == 0;
 }
 
 bool recipe_needs_keywords(const struct recipe *r)

@@ -27,7 +27,9 @@
 #include "synth/survival.h"
 
 struct recipe_input {
-    const char *unit; /* passage: pieces of a page; page: all of it; keywords: only its keywords */
+    /* passage: pieces of a page; page: its running text; keywords: only its keywords; document: all
+     * of it, whatever it is */
+    const char *unit;
     uint64_t max_words; /* of a piece, cut at sentence borders; of a page: its beginning */
     uint64_t min_words; /* shorter pieces are not asked for */
     uint64_t pieces;    /* passages a page at most; 0: all */
@@ -93,7 +95,7 @@ struct recipe_vary { /* a placeholder whose value is drawn for each request */
 };
 
 struct recipe {
-    const char *name, *purpose, *transform; /* transform: none, copy, shuffle_words */
+    const char *name, *purpose, *transform; /* transform: none, copy, shuffle_words, import */
     struct recipe_input input;
     struct recipe_sampling sampling;
     struct recipe_parse parse;
@@ -127,6 +129,7 @@ void recipe_free(struct recipe *r); /* NULL is fine */
 const char *recipe_tag(const struct recipe *r, int part);
 
 bool recipe_needs_generator(const struct recipe *r);
+bool recipe_imports(const struct recipe *r);  /* takes documents that are synthetic already */
 bool recipe_asks_all(const struct recipe *r); /* every prompt for each piece */
 bool recipe_joins_page(const struct recipe *r);
 bool recipe_needs_keywords(const struct recipe *r);

@@ -300,7 +300,8 @@ static enum st join_end(struct settle *s, const struct page *page, struct err *e
     }
     for (size_t i = 0; i < js_len(join->pieces); i++)
         span_add(&spans, text.n + (size_t)js_as_whole(js_at(join->begins, i), 0), "synthetic",
-                 js_as_whole(js_at(join->pieces, i), 0), js_as_text(js_at(join->variants, i), NULL));
+                 js_as_whole(js_at(join->pieces, i), 0),
+                 js_as_text(js_at(join->variants, i), NULL));
     str_add(&text, join->text.s, join->text.n);
     struct js *meta = describe(s, spans, text.n, join->cut);
     js_put(meta, "pieces", js_copy(join->pieces));
@@ -380,6 +381,7 @@ static enum st settle_transform(struct settle *s, const struct item *it, struct 
 {
     struct job *j = s->job;
     bool shuffle = strcmp(j->recipe->transform, "shuffle_words") == 0;
+    bool import = recipe_imports(j->recipe);
     const char *text = item_transform(it, j->recipe, j->conf->seed, &j->arena);
     struct answer a = { .verdict = V_KEPT };
     if (j->domains && ngram_shared(j->domains, text, strlen(text)) > 0)
@@ -391,7 +393,10 @@ static enum st settle_transform(struct settle *s, const struct item *it, struct 
     if (a.verdict != V_KEPT)
         return ST_OK;
     struct js *meta = js_object();
-    js_put_text(meta, "provenance", shuffle ? "shuffled" : "natural");
+    const struct js *spans = import ? js_get(it->doc->meta, "spans") : NULL;
+    js_put_text(meta, "provenance", import ? "synthetic" : shuffle ? "shuffled" : "natural");
+    if (spans) /* of a set that was made here */
+        js_put(meta, "spans", js_copy(spans));
     js_put_whole(meta, "piece", it->piece);
     char *id = answer_id(s, it);
     enum st st = keep(s, it->doc, id, text, strlen(text), meta, err);
@@ -462,7 +467,8 @@ static void forget(struct job *j)
 enum st job_settle(struct job *j, bool write, struct err *err)
 {
     /* Controls are the passages that another kind kept, all of them: only equal ones fall. */
-    bool near = recipe_needs_generator(j->recipe) && j->recipe->limits.max_similar < 1;
+    bool made = recipe_needs_generator(j->recipe) || recipe_imports(j->recipe);
+    bool near = made && j->recipe->limits.max_similar < 1;
     struct settle s = { .job = j,
                         .write = write,
                         .samples = js_array(),

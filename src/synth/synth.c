@@ -26,6 +26,10 @@ static struct js *settings_of(const struct synth_conf *c)
     if (c->gen.api == API_COMPLETION)
         js_put_text(v, "api", "completion");
     js_put_text(v, "like", c->like);
+    if (recipe_imports(c->recipe)) { /* the result says what it cost */
+        js_put_real(v, "price", c->price);
+        js_put_real(v, "price_out", c->price_out);
+    }
     js_put_whole(v, "seed", (int64_t)c->seed);
     js_put_whole(v, "max_docs", (int64_t)c->max_docs);
     js_put_bool(v, "strict", c->strict);
@@ -158,11 +162,19 @@ static struct js *edited_json(const struct job *j)
     return v;
 }
 
+/* What was paid: for an imported set its price, for others the tokens asked and answered. */
+static double cost_of(const struct job *j)
+{
+    if (recipe_imports(j->recipe))
+        return j->conf->price + j->conf->price_out * (double)j->n_kept_tok / 1e6;
+    return job_cost(j, j->n_tok_prompt, j->n_tok);
+}
+
 /* In tokens of the training tokenizer; both ways where a document begins with its source: all of it
  * as synthetic, and the source as natural. */
 static void put_kept_tokens(struct js *v, const struct job *j, double ask_s)
 {
-    double n = (double)j->n_kept_tok, cost = job_cost(j, j->n_tok_prompt, j->n_tok);
+    double n = (double)j->n_kept_tok, cost = cost_of(j);
     js_put_whole(v, "kept_tokens", (int64_t)j->n_kept_tok);
     js_put_whole(v, "kept_tokens_synthetic", (int64_t)(j->n_kept_tok - j->n_kept_natural_tok));
     js_put_real(v, "kept_tok_per_hour", ask_s > 0 ? 3600 * n / ask_s : NAN);
@@ -190,7 +202,7 @@ static struct js *row_of(const struct job *j, const struct js *weak, double wall
     js_put(v, "too_weak", js_copy(weak));
     js_put_real(v, "tok_per_s", s.ask_s > 0 ? (double)s.n_tok / s.ask_s : 0);
     js_put_real(v, "generate_s", s.ask_s);
-    js_put_real(v, "cost", job_cost(j, j->n_tok_prompt, j->n_tok));
+    js_put_real(v, "cost", cost_of(j));
     js_put_real(v, "wall_s", wall_s);
     return v;
 }
@@ -252,12 +264,27 @@ static enum st failures(const struct job *j, struct err *err)
         (unsigned long long)failed, (unsigned long long)j->rates.n, j->why);
 }
 
+static enum st check_price(const struct synth_conf *c, struct err *err)
+{
+    if (recipe_imports(c->recipe) && c->price_out > 0 && !c->tokenizer)
+        return err_set(err, ST_USAGE,
+                       "the price of a million tokens of '%s' needs --tokenizer, which counts them",
+                       c->recipe->name);
+    if (!recipe_imports(c->recipe) && c->price > 0)
+        return err_set(err, ST_USAGE,
+                       "--price is of a ready-made set (--recipe import); generation has "
+                       "--price-in and --price-out");
+    return ST_OK;
+}
+
 enum st synth_run(const struct synth_conf *conf, struct js **row, struct err *err)
 {
     double start = clock_s();
     struct job j;
     struct js *settings = settings_of(conf), *inputs = NULL, *weak = NULL, *counts = NULL;
-    enum st st = inputs_of(conf, &inputs, err);
+    enum st st = check_price(conf, err);
+    if (st == ST_OK)
+        st = inputs_of(conf, &inputs, err);
     if (st == ST_OK)
         st = check_done(conf, settings, inputs, row, err);
     if (st != ST_OK)

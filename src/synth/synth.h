@@ -39,6 +39,7 @@ struct synth_conf {
     size_t n_decontaminate;
     uint64_t seed, max_docs, max_tok;            /* 0: no limit */
     double max_cost, max_s, price_in, price_out; /* prices a million tokens */
+    double price; /* of an imported set, whole; price_out: of a million of its tokens */
     bool strict, count_distinct; /* count_distinct: of pieces, before anything is asked */
 };
 
