@@ -214,7 +214,9 @@ void part_raw(struct strbuf *b, const struct input *in)
     for (size_t i = 0; i < in->n_kind; i++) {
         const struct js *counts = js_get(in->kind[i].manifest, "counts"),
                         *rates = js_get(counts, "rates"), *variants = js_get(counts, "variants");
-        if (!js_get(rates, "raw") || in->kind[i].control)
+        const struct js *recipe = js_get(js_get(in->kind[i].manifest, "settings"), "recipe");
+        bool asked = strcmp(js_get_text(recipe, "transform", "none"), "none") == 0;
+        if (!js_get(rates, "raw") || in->kind[i].control || !asked)
             continue;
         if (!any)
             head(b, "Answers as they came, before anything was cut or repaired", column,
@@ -230,9 +232,18 @@ void part_raw(struct strbuf *b, const struct input *in)
 
 void part_kinds(struct strbuf *b, const struct input *in)
 {
-    static const char *const column[] = { "kind",           "requests",       "prompt tokens",
-                                          "tokens written", "documents kept", "tokens/s",
-                                          "time",           "price" };
+    static const char *const column[] = { "kind",
+                                          "requests",
+                                          "prompt tokens",
+                                          "tokens written",
+                                          "documents kept",
+                                          "tokens kept",
+                                          "without the source before them",
+                                          "tokens/s",
+                                          "kept tokens/hour",
+                                          "time",
+                                          "price",
+                                          "a million kept tokens" };
     if (in->n_kind == 0)
         return;
     head(b, "Generation, by kind of synthetic text", column, N_OF(column));
@@ -245,12 +256,16 @@ void part_kinds(struct strbuf *b, const struct input *in)
         cell_count(b, js_get_real(c, "tokens_prompt", NAN));
         cell_count(b, js_get_real(c, "tokens_out", NAN));
         cell_count(b, js_get_real(c, "kept", js_get_real(c, "docs_out", NAN)));
+        cell_count(b, js_get_real(c, "kept_tokens", NAN));
+        cell_count(b, js_get_real(c, "kept_tokens_synthetic", NAN));
         cell_number(b, js_get_real(c, "tok_per_s", NAN));
+        cell_count(b, js_get_real(c, "kept_tok_per_hour", NAN));
         double seconds = input_generate_s(&in->kind[i]);
         str_printf(b, "<td class=\"num\">%s</td>",
                    isnan(seconds) ? "\u2013" : units_time(time, seconds));
         double cost = js_get_real(c, "cost", NAN);
         cell_number(b, cost > 0 ? cost : NAN); /* 0: no price was given */
+        cell_number(b, cost > 0 ? js_get_real(c, "cost_per_m_kept", NAN) : NAN);
         esc_raw(b, "</tr>\n");
     }
     foot(b);

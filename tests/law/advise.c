@@ -197,7 +197,7 @@ static void test_numbers(void)
     quiet.sd_seed = .002;
     quiet.sd_run = .001;
     write_study(&b, &quiet, 3);
-    struct advise_cost cost = { "hq", 2e6, 1e6 };
+    struct advise_cost cost = { "hq", 2e6, 1e6, NAN };
     struct advise_conf c = { .n_boot = 400,
                              .seed = 1,
                              .price_in = 1,
@@ -218,6 +218,15 @@ static void test_numbers(void)
     double even = js_get_real(a, "breakeven_tokens", 0);
     CHECK(fabs(even / (6 / (1e-7 * saved / d)) - 1) < 1e-9, "break-even %g", even);
     CHECK(js_get_real(js_get(a, "point"), "n_tok", 0) == 2e6, "decision point");
+    struct advise_cost bought = { "hq", 0, 0, 12 }; /* a set for 12: no prices of tokens matter */
+    struct advise_conf buys = c;
+    buys.cost = &bought;
+    buys.price_in = buys.price_out = NAN;
+    struct js *b2 = ask(b.s, &buys, &err);
+    NEED(b2, "%s", err.msg);
+    CHECK(fabs(js_get_real(b2, "breakeven_tokens", 0) / even - 2) < 1e-9, "break-even %g of a set",
+          js_get_real(b2, "breakeven_tokens", 0));
+    js_free(b2);
     const struct js *choices = js_get(a, "choices");
     NEED(js_len(choices) == 5, "%zu choices", js_len(choices));
     for (size_t i = 1; i < 5; i++) {

@@ -211,7 +211,7 @@ static enum st write_conclusions(const char *dir, struct err *err)
     struct summary_conf conf = { .hold_out = "n_tok == max && n_param_nonemb == max",
                                  .group = "run_id",
                                  .fit = fit_conf_default() };
-    struct advise_cost cost[] = { { "hq", 612000, 431000 }, { "qa", 640000, 398000 } };
+    struct advise_cost cost[] = { { "hq", 612000, 431000, NAN }, { "qa", 640000, 398000, NAN } };
     struct advise_conf ask = { .price_in = 0.05,
                                .price_out = 0.2,
                                .gpu_hour = 2,
@@ -279,7 +279,8 @@ static enum st write_kind(const char *dir, const char *kind, bool evil, struct e
         hq ? "{\"stage\":\"synth\",\"version\":1,\"settings\":{\"recipe\":\"hq\",\"temperature\":0."
              "7,"
              "\"top_p\":0.9},\"counts\":{\"row\":{\"requests\":1480,\"docs_out\":1012,"
-             "\"tokens_prompt\":612000,\"tokens_out\":431000,\"kept\":1012,\"dropped\":{\"meta_"
+             "\"tokens_prompt\":612000,\"kept_tokens\":401234,\"kept_tokens_synthetic\":301235,"
+             "\"tokens_out\":431000,\"kept\":1012,\"dropped\":{\"meta_"
              "talk\":241,"
              "\"truncated\":120,\"loop\":31,\"copy\":58,\"too_short\":18},\"tok_per_s\":412.5,"
              "\"generate_s\":1045.2,\"cost\":null},\"too_weak\":false,\"too_weak_reasons\":[],"
