@@ -396,8 +396,9 @@ static void judge_lane(struct net *n, const struct request *r, CURLcode code, do
         lane_pushed(l, now, r->start_s, after <= RETRY_AFTER_MAX ? after : 0);
     if (r->class_ == NET_RETRY && r->status != 429)
         aside = lane_failed(l, now, r->start_s, gone, n->conf.backoff_s);
-    if (aside > 0 && n->n_lane > 1 && l->n_aside == 1)
-        log_warn("'%s' is left alone for a while: %s", l->url, r->why);
+    if (aside > 0 && n->n_lane > 1 && l->n_aside == 1) /* said aloud once, then to who asks */
+        (l->n_aside_all == 1 ? log_warn : log_debug)("'%s' is left alone for a while: %s", l->url,
+                                                     r->why);
 }
 
 static bool is_any_healthy(const struct net *n)

@@ -152,8 +152,6 @@ static void take_line(struct batch *b, const char *path, bool ours, size_t numbe
     struct entry *e = find_or_add(b, key);
     enum result result = ours ? NONE : why ? ERROR : GOOD;
     e->is_out |= ours;
-    if (result == ERROR)
-        odd(&b->refused, path, number, why);
     if (result == GOOD && e->result == GOOD)
         odd(&b->repeated, path, number, id);
     if (result > e->result) {
@@ -381,6 +379,9 @@ static enum st answer(struct batch *b, const struct waiting *w, struct generatio
     enum st st = read_result(b, e, &v, err);
     if (st == ST_OK && e->result == ERROR) {
         fail(out, error_of(v, b->why));
+        if (b->refused.n++ == 0)
+            snprintf(b->refused.first, sizeof b->refused.first, "in '%.150s': %.200s",
+                     b->path.s[e->file], out->why);
     } else if (st == ST_OK) {
         const struct js *body = js_get(js_get(v, "response"), "body");
         if (wire_read(body, &r, &b->text, out, b->why, sizeof b->why) == WIRE_BAD)

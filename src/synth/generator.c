@@ -14,18 +14,21 @@ struct generator {
     enum gen_api api;
 };
 
+static const struct generator_ops *kind_of(const char *where)
+{
+    if (str_starts(where, "http://") || str_starts(where, "https://"))
+        return &generator_server;
+    if (str_starts(where, "batch:"))
+        return &generator_batch;
+    if (str_starts(where, "record:"))
+        return &generator_record;
+    return file_exists(where) ? &generator_local : NULL;
+}
+
 enum st generator_open(struct generator **out, const char *where, const struct generator_conf *conf,
                        struct err *err)
 {
-    const struct generator_ops *ops = NULL;
-    if (str_starts(where, "http://") || str_starts(where, "https://"))
-        ops = &generator_server;
-    else if (str_starts(where, "batch:"))
-        ops = &generator_batch;
-    else if (str_starts(where, "record:"))
-        ops = &generator_record;
-    else if (file_exists(where))
-        ops = &generator_local;
+    const struct generator_ops *ops = kind_of(where);
     if (!ops)
         return err_set(err, ST_USAGE,
                        "generator '%s': no such file; want a GGUF file, a model folder, an "

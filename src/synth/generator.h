@@ -10,7 +10,7 @@
  *     while (generator_room(g) > 0) generator_submit(g, &request);
  *     while ((st = generator_next(g, &answer, err)) == ST_OK) ...      ST_END: none in flight
  *
- * To add one: a file with a struct generator_ops, a row in kinds[] (generator.c).
+ * To add one: a file with a struct generator_ops, its addresses in kind_of() (generator.c).
  * Threads: a generator belongs to one thread.
  */
 #ifndef MIXLAW_SYNTH_GENERATOR_H

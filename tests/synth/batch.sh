@@ -109,7 +109,7 @@ done <<'END'
 1 lines have an id that is no request's of ours.*line 42: request-17
 1 results belong to no request of this run.*0123456789abcdef0123456789abcdef
 1 results answer a request once more and are left out.*line 41
-2 requests were answered with an error.*HTTP 400: I do not like it
+2 requests were answered with an error.*out.jsonl.: the batch says
 2 of 40 requests got no answer, the last because: the batch says.*asks
 END
 rm "$T/odd/requests-00000.jsonl"
@@ -117,6 +117,7 @@ synth c odd
 later c 2
 python3 "$T/batch.py" "$T/odd/requests-00000.jsonl" >"$T/odd/out2.jsonl"
 synth c odd || bad "after errors: $(cat "$T/c.err")"
+grep -q "answered with an error" "$T/c.err" && bad "errors that were made good are complained of"
 [ "$(rows c)" = 40 ] && cmp -s <(docs "$T/a") <(docs "$T/c") || bad "odd: other documents"
 
 # Killed while it writes and while it enters: nothing twice, the same documents.
