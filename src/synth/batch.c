@@ -269,6 +269,7 @@ static enum st close_file(struct batch *b, struct err *err)
     if (!b->out.stream)
         return ST_OK;
     enum st st = outfile_commit(&b->out, err);
+    outfile_abort(&b->out); /* its names; the file stays */
     if (st == ST_OK)
         log_info("%zu requests are in '%s'", b->n_in_file, b->out_path);
     return st;
