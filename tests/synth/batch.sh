@@ -51,6 +51,7 @@ for i in range(40):
     print(json.dumps({"id": "d%d" % i, "text": " ".join(text)}))
 END
 "$MIXLAW" synth recipes hq >"$T/hq.yaml"
+sed -i '/^weak: /d' "$T/hq.yaml"
 echo 'weak: {max_loop: 1, min_kept: 0, min_source_kept: 0}' >>"$T/hq.yaml"
 synth() { # OUT JOBS FLAG...
     "$MIXLAW" synth --recipe "$T/hq.yaml" --generator "batch:$T/$2" --model gpt-x --out "$T/$1" "${@:3}" "$T/pages.jsonl" >"$T/$1.json" 2>"$T/$1.err"

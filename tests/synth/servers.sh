@@ -24,6 +24,7 @@ for i in range(700):
     print(json.dumps({"id": "d%d" % i, "text": " ".join(text)}))
 ' >"$T/pages.jsonl"
 "$MIXLAW" synth recipes hq >"$T/hq.yaml"
+sed -i '/^weak: /d' "$T/hq.yaml"
 echo 'weak: {max_loop: 1}' >>"$T/hq.yaml" # no word on the generator: it is the way to it that is tried here
 mkfifo "$T/stdin"
 python3 tests/synth/mock_server.py 30 good <"$T/stdin" >"$T/url" &
