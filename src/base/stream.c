@@ -6,6 +6,7 @@
  */
 #include "base/stream.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libdeflate.h>
@@ -24,7 +25,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-enum { IN_BYTES = 256 * 1024, ZSTD_LEVEL = 3, WINDOW_LOG_MAX = 27 };
+enum { IN_BYTES = 256 * 1024, ZSTD_LEVEL = 3, WINDOW_LOG_MAX = 27, DEFLATE_FAST = 1 };
 /* Members unpacked whole: room at first and at most, and how many misses make us stop trying. */
 enum { OUT_BYTES = 256 * 1024, OUT_MAX = 16 << 20, LONG_MAX_TRIES = 4 };
 
@@ -401,6 +402,19 @@ enum st stream_inflate(struct strbuf *out, const void *bytes, size_t n, size_t m
     str_add(out, "", 0);
     inflateEnd(&z);
     return st;
+}
+
+size_t stream_deflated_size(const void *bytes, size_t n)
+{
+    struct libdeflate_compressor *c = libdeflate_alloc_compressor(DEFLATE_FAST);
+    assert(c); /* a known level, some 300 kB */
+    size_t room = libdeflate_deflate_compress_bound(c, n);
+    void *packed = xmalloc(room);
+    size_t size = libdeflate_deflate_compress(c, bytes, n, packed, room);
+    assert(size); /* it fits by the bound */
+    free(packed);
+    libdeflate_free_compressor(c);
+    return size;
 }
 
 struct outstream {

@@ -177,6 +177,7 @@ static void add_body(struct strbuf *b, const struct input *in, const struct curv
     open_section(b, "samples", "Samples of the synthetic text");
     add_figures(b, "samples", in, c, counts);
     part_raw(b, in);
+    part_diversity(b, in);
     part_samples(b, in);
     esc_raw(b, "</section>\n");
     open_section(b, "cost", "Cost");

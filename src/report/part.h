@@ -8,9 +8,11 @@
 #include "report/verdict.h"
 
 void part_verdict(struct strbuf *b, const struct verdict *v);
-void part_laws(struct strbuf *b, const struct input *in);    /* table of fits */
-void part_kinds(struct strbuf *b, const struct input *in);   /* table of what generation took */
-void part_raw(struct strbuf *b, const struct input *in);     /* table of what answers were like */
+void part_laws(struct strbuf *b, const struct input *in);  /* table of fits */
+void part_kinds(struct strbuf *b, const struct input *in); /* table of what generation took */
+void part_raw(struct strbuf *b, const struct input *in);   /* table of what answers were like */
+/* Table of how much answers differ from one another, and what collapsed. */
+void part_diversity(struct strbuf *b, const struct input *in);
 void part_samples(struct strbuf *b, const struct input *in); /* source and synthetic side by side */
 void part_settings(struct strbuf *b, const struct input *in);
 

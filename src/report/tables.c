@@ -38,6 +38,14 @@ static void cell_count(struct strbuf *b, double v)
     str_printf(b, "<td class=\"num\">%s</td>", isnan(v) ? "\u2013" : count_text(text, v));
 }
 
+static void cell_percent(struct strbuf *b, double share)
+{
+    if (isnan(share))
+        cell_number(b, share);
+    else
+        str_printf(b, "<td class=\"num\">%.1f %%</td>", 100 * share);
+}
+
 /* Columns of the table of runs that fit on paper. */
 static bool is_key(const char *column)
 {
@@ -191,13 +199,8 @@ static void raw_row(struct strbuf *b, const char *kind, const char *variant, con
     esc_raw(b, "<tr>");
     cell_text(b, name.s);
     cell_count(b, js_get_real(rates, "n", NAN));
-    for (size_t k = 0; k < N_OF(key); k++) {
-        double v = js_get_real(js_get(rates, "raw"), key[k], NAN);
-        if (isnan(v))
-            cell_number(b, v);
-        else
-            str_printf(b, "<td class=\"num\">%.1f %%</td>", 100 * v);
-    }
+    for (size_t k = 0; k < N_OF(key); k++)
+        cell_percent(b, js_get_real(js_get(rates, "raw"), key[k], NAN));
     esc_raw(b, "</tr>\n");
     str_release(&name);
 }
@@ -228,6 +231,53 @@ void part_raw(struct strbuf *b, const struct input *in)
     }
     if (any)
         foot(b);
+}
+
+/* The sentences of what collapsed, below the table. */
+static void collapses(struct strbuf *b, const struct input *in)
+{
+    for (size_t i = 0; i < in->n_kind; i++) {
+        const struct js *said = js_get(js_get(in->kind[i].manifest, "counts"), "collapse");
+        for (size_t k = 0; k < js_len(said); k++) {
+            esc_raw(b, "<p class=\"how\">");
+            esc_text(b, in->kind[i].name);
+            esc_raw(b, ": ");
+            esc_text(b, js_as_text(js_at(said, k), NULL));
+            esc_raw(b, "</p>\n");
+        }
+    }
+}
+
+void part_diversity(struct strbuf *b, const struct input *in)
+{
+    static const char *const column[] = { "kind",        "texts",
+                                          "begin alike", "like the nearest",
+                                          "new words",   "new pairs",
+                                          "new triples", "packs to 1 /" },
+                             *const key[] = { "same_opening", "self_similar", "distinct_1",
+                                              "distinct_2", "distinct_3" };
+    bool any = false;
+    for (size_t i = 0; i < in->n_kind; i++) {
+        const struct js *all = js_get(js_get(js_get(in->kind[i].manifest, "counts"), "diversity"),
+                                      "all"),
+                        *mean = js_get(all, "mean");
+        if (!mean)
+            continue;
+        if (!any)
+            head(b, "How much answers differ from one another: means over windows of them", column,
+                 N_OF(column));
+        any = true;
+        esc_raw(b, "<tr>");
+        cell_text(b, in->kind[i].name);
+        cell_count(b, js_get_real(all, "texts", NAN));
+        for (size_t k = 0; k < N_OF(key); k++)
+            cell_percent(b, js_get_real(mean, key[k], NAN));
+        cell_number(b, js_get_real(mean, "compression", NAN));
+        esc_raw(b, "</tr>\n");
+    }
+    if (any)
+        foot(b);
+    collapses(b, in);
 }
 
 void part_kinds(struct strbuf *b, const struct input *in)

@@ -22,17 +22,22 @@ static char *render(const struct recipe *r, const struct recipe_slots *slots, co
     return out;
 }
 
-static int draw_prompt(const struct recipe *r, struct rng *rng)
+/* By weight, of those that are not stopped (NULL: none is); -1 when none is left. */
+static int draw_prompt(const struct recipe *r, const bool *stopped, struct rng *rng)
 {
     double sum = 0, at = rng_uniform(rng);
+    int drawn = -1;
     for (size_t i = 0; i < r->n_prompt; i++)
-        sum += r->prompt[i].weight;
+        sum += stopped && stopped[i] ? 0 : r->prompt[i].weight;
     for (size_t i = 0; i < r->n_prompt; i++) {
+        if (stopped && stopped[i])
+            continue;
+        drawn = (int)i;
         at -= r->prompt[i].weight / sum;
         if (at < 0)
-            return (int)i;
+            break;
     }
-    return (int)r->n_prompt - 1;
+    return drawn;
 }
 
 /* Everything the answer follows from; version 1 of what that is. */
@@ -79,7 +84,7 @@ static void ask(struct item *it, const struct recipe *r, const struct piece *p, 
     struct rng rng;
     const char **value = ARENA_ARRAY(a, const char *, r->n_vary + 1);
     rng_init(&rng, seed, r->name, hash64(it->source, it->n_source, (uint64_t)(variant + 1)));
-    it->variant = variant < 0 ? draw_prompt(r, &rng) : variant;
+    it->variant = variant < 0 ? draw_prompt(r, NULL, &rng) : variant;
     for (size_t i = 0; i < r->n_vary; i++)
         value[i] = r->vary[i].value.s[rng_below(&rng, r->vary[i].value.n)];
     const struct recipe_prompt *prompt = &r->prompt[it->variant];
@@ -168,6 +173,17 @@ struct answer item_answer(const struct item *it, enum finish finish, const char 
                             .no_round_trip = finish == FINISH_NO_ROUND_TRIP,
                             .source = it->source,
                             .frame = it->frame };
+}
+
+bool item_rotate(struct item *it, const struct recipe *r, const struct page *page, size_t i,
+                 const bool *stopped, struct digest model, uint64_t seed, struct arena *a)
+{
+    struct rng rng;
+    rng_init(&rng, seed, "rotate", hash64(it->source, it->n_source, 0));
+    int variant = draw_prompt(r, stopped, &rng);
+    if (variant >= 0)
+        ask(it, r, &page->piece[item_piece(page, i)], variant, model, seed, a);
+    return variant >= 0;
 }
 
 static bool is_space(char c)

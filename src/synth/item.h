@@ -43,6 +43,11 @@ struct gen_request item_request(const struct item *it, uint64_t tag);
 /* What came back for an item, to be read and judged (verdict.h). Texts are borrowed. */
 struct answer item_answer(const struct item *it, enum finish finish, const char *raw, size_t n_raw);
 
+/* The same piece under another prompt, drawn by weight from those that are not stopped; false: none
+ * is left. */
+bool item_rotate(struct item *it, const struct recipe *r, const struct page *page, size_t i,
+                 const bool *stopped, struct digest model, uint64_t seed, struct arena *a);
+
 /* The document of a recipe that asks nothing: the piece, or its words in random order. */
 const char *item_transform(const struct item *it, const struct recipe *r, uint64_t seed,
                            struct arena *a);

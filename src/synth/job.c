@@ -210,6 +210,7 @@ void job_close(struct job *j)
     ledger_close(j->ledger);
     generator_close(j->generator);
     js_free(j->about);
+    monitor_free(j->monitor);
     pages_close(j->pages);
     ngram_free(j->domains);
     tok_free(j->tok);
@@ -220,11 +221,22 @@ void job_close(struct job *j)
     lock_drop(&j->lock);
 }
 
+void job_rewind(struct job *j)
+{
+    monitor_free(j->monitor);
+    j->monitor = monitor_new(j->recipe);
+    pages_rewind(j->pages);
+}
+
 bool job_item(struct job *j, const struct page *page, size_t i, struct item *it)
 {
     int piece = page->piece[item_piece(page, i)].index;
     if (j->conf->like && !digests_has(&j->like, piece_name(page->doc->id, piece)))
         return false;
     item_make(it, j->recipe, page, i, pages_keywords(j->pages), j->model, j->conf->seed, &j->arena);
-    return true;
+    const bool *stopped = monitor_stopped(j->monitor);
+    if (it->variant < 0 || !stopped[it->variant])
+        return true;
+    return strcmp(j->recipe->collapse.action, "rotate") == 0 && !recipe_asks_all(j->recipe) &&
+           item_rotate(it, j->recipe, page, i, stopped, j->model, j->conf->seed, &j->arena);
 }

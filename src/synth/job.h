@@ -10,6 +10,7 @@
 #include "synth/forecast.h"
 #include "synth/item.h"
 #include "synth/ledger.h"
+#include "synth/monitor.h"
 #include "synth/rates.h"
 #include "synth/synth.h"
 #include "tok/tok.h"
@@ -34,9 +35,10 @@ struct job {
     struct tok *tok;
     struct digests like; /* pieces to use; all when conf->like is NULL */
     struct digests failed;
+    struct monitor *monitor; /* of the walk through the plan at hand */
     char why_later[512];
     char why[512];       /* of the last failure */
-    const char *stopped; /* the budget that ended the asking, or NULL */
+    const char *stopped; /* the budget that ended the asking, "collapse", or NULL */
     uint64_t n_asked;    /* requests of this run */
     uint64_t n_later;    /* of them, those whose answers are to come (batch files) */
     struct lock lock;    /* of the folder */
@@ -56,7 +58,11 @@ struct job {
 MUST_USE enum st job_open(struct job *j, const struct synth_conf *conf, struct err *err);
 void job_close(struct job *j);
 
-/* Number i of a page's items; false when --like leaves its piece out. In the job's arena. */
+/* Begins a walk through the plan: pages from the first, a monitor that has seen nothing. */
+void job_rewind(struct job *j);
+
+/* Number i of a page's items; false when --like leaves its piece out or its variant has collapsed.
+ * In the job's arena. */
 bool job_item(struct job *j, const struct page *page, size_t i, struct item *it);
 
 /* Asks everything that the ledger does not hold yet, within the budgets. */

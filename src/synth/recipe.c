@@ -136,6 +136,31 @@ static const struct field edit_field[] = {
     { .name = "above", .kind = FIELD_REAL, .offset = AT(edit_above), .min = 0.001, .max = 1 },
 };
 
+static const struct field collapse_field[] = {
+    { .name = "action",
+      .kind = FIELD_CHOICE,
+      .choices = "rotate|stop|warn",
+      .offset = AT(collapse.action) },
+    { .name = "window", .kind = FIELD_WHOLE, .offset = AT(collapse.window), .min = 16, .max = 500 },
+    { .name = "max_same_opening",
+      .kind = FIELD_REAL,
+      .offset = AT(collapse.max_same_opening),
+      .max = 1 },
+    { .name = "min_distinct_2",
+      .kind = FIELD_REAL,
+      .offset = AT(collapse.min_distinct_2),
+      .max = 1 },
+    { .name = "max_compression",
+      .kind = FIELD_REAL,
+      .offset = AT(collapse.max_compression),
+      .min = 1,
+      .max = 2000 },
+    { .name = "max_self_similar",
+      .kind = FIELD_REAL,
+      .offset = AT(collapse.max_self_similar),
+      .max = 1 },
+};
+
 static const struct recipe defaults = {
     .transform = "none",
     .input = { .unit = "passage",
@@ -163,6 +188,13 @@ static const struct recipe defaults = {
               .max_copied = 0.5,
               .max_length = 0.3 },
     .edit_above = 0.99,
+    /* Between healthy and collapsed answers, docs/RECIPES.md has both. */
+    .collapse = { .action = "rotate",
+                  .window = 100,
+                  .max_same_opening = 0.5,
+                  .min_distinct_2 = 0.4,
+                  .max_compression = 4,
+                  .max_self_similar = 0.4 },
 };
 
 #define READ_TABLE(section)                                                                        \
@@ -176,6 +208,7 @@ READ_TABLE(sampling)
 READ_TABLE(parse)
 READ_TABLE(limits)
 READ_TABLE(weak)
+READ_TABLE(collapse)
 
 static const struct field prompt_field[] = {
     { .name = "name", .kind = FIELD_TEXT, .offset = offsetof(struct recipe_prompt, name) },
@@ -429,7 +462,7 @@ enum st recipe_parse_text(struct recipe **out, const char *file, const char *tex
     static const struct conf_child child[] = {
         { "input", read_input },   { "sampling", read_sampling }, { "parse", read_parse },
         { "limits", read_limits }, { "weak", read_weak },         { "prompts", read_prompts },
-        { "vary", read_vary },     { "edit", read_edit }
+        { "vary", read_vary },     { "edit", read_edit },         { "collapse", read_collapse }
     };
     struct recipe *r = NEW(struct recipe);
     *r = defaults;
@@ -577,6 +610,7 @@ struct js *recipe_json(const struct recipe *r)
     js_put(v, "weak", field_json(weak_field, N_OF(weak_field), r));
     if (r->edits)
         js_put(v, "edit", field_json(edit_field, N_OF(edit_field), r));
+    js_put(v, "collapse", field_json(collapse_field, N_OF(collapse_field), r));
     struct js *list = js_array();
     for (size_t i = 0; i < r->n_prompt; i++) {
         struct js *p = js_object();

@@ -82,6 +82,13 @@ struct recipe_weak {
     double min_kept, min_survives[SURVIVE_N], max_loop, max_meta_talk, max_copied, max_length;
 };
 
+/* A variant has collapsed when a window of its texts passes one of these (synth/monitor.h). */
+struct recipe_collapse {
+    const char *action; /* rotate, stop or warn */
+    uint64_t window;    /* texts */
+    double max_same_opening, min_distinct_2, max_compression, max_self_similar;
+};
+
 struct recipe_prompt {
     const char *name, *system, *user, *prefill; /* system and prefill may be NULL */
     const char *raw; /* instead of system and user: text to go on with, which is nobody's turn */
@@ -101,6 +108,7 @@ struct recipe {
     struct recipe_parse parse;
     struct recipe_limits limits;
     struct recipe_weak weak;
+    struct recipe_collapse collapse;
     bool edits; /* the pages' own text, token by token (edit.h); there are no prompts to write */
     double edit_above;
     struct recipe_prompt *prompt; /* of an edit one, which stands for the text */

@@ -320,6 +320,7 @@ static void judge(struct settle *s, const struct item *it, const struct ledger_r
     struct job *j = s->job;
     *a = item_answer(it, row->finish, row->raw, row->n_raw);
     answer_read(a, j->recipe, &j->arena);
+    monitor_add(j->monitor, it->variant, a->text.s, a->text.n, &j->arena);
     answer_judge(a, j->recipe, j->domains, &j->arena);
     if (a->verdict == V_KEPT)
         a->verdict = repeats(s, it, a->text.s, a->text.n);
@@ -423,7 +424,7 @@ static enum st settle_pages(struct settle *s, struct err *err)
     struct job *j = s->job;
     struct page page;
     enum st st;
-    pages_rewind(j->pages);
+    job_rewind(j);
     while ((st = pages_next(j->pages, &page, err)) == ST_OK) {
         memset(&s->page, 0, sizeof s->page);
         size_t n_item = item_n(j->recipe, &page);
@@ -440,6 +441,10 @@ static enum st settle_pages(struct settle *s, struct err *err)
             if (st == ST_OK && it.variant >= 0 && j->conf->max_cost > 0 &&
                 job_cost(j, j->n_tok_prompt, j->n_tok) >= j->conf->max_cost)
                 st = ST_END;
+        }
+        if (st == ST_OK && monitor_all_stopped(j->monitor)) {
+            j->stopped = j->stopped ? j->stopped : "collapse";
+            st = ST_END;
         }
         if (st >= 0) {
             enum st joined = join_end(s, &page, err);

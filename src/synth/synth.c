@@ -80,7 +80,7 @@ static bool budget_grew(const struct js *counts, const struct synth_conf *c)
 {
     const char *stopped = js_get_text(counts, "stopped", NULL);
     const struct js *was = js_get(counts, "budget");
-    if (!stopped)
+    if (!stopped || strcmp(stopped, "collapse") == 0)
         return false;
     double now = strcmp(stopped, "max_tokens") == 0 ? (double)c->max_tok
                  : strcmp(stopped, "max_cost") == 0 ? c->max_cost
@@ -181,7 +181,29 @@ static void put_kept_tokens(struct js *v, const struct job *j, double ask_s)
     js_put_real(v, "cost_per_m_kept", n > 0 ? 1e6 * cost / n : NAN);
 }
 
-static struct js *row_of(const struct job *j, const struct js *weak, double wall_s)
+/* What collapsed, a sentence each. */
+static struct js *collapse_json(const struct job *j)
+{
+    const struct strlist *said = monitor_said(j->monitor);
+    struct js *v = js_array();
+    for (size_t i = 0; i < said->n; i++)
+        js_push_text(v, said->s[i]);
+    return v;
+}
+
+/* {all: {...}, variants: {NAME: {...}}}, see monitor.h. */
+static struct js *diversity_of(struct job *j)
+{
+    struct js *v = js_object(), *variants = js_object();
+    js_put(v, "all", monitor_json(j->monitor, -1, &j->arena));
+    for (size_t i = 0; i < j->recipe->n_prompt; i++)
+        js_put(variants, j->recipe->prompt[i].name, monitor_json(j->monitor, (int)i, &j->arena));
+    js_put(v, "variants", variants);
+    return v;
+}
+
+static struct js *row_of(const struct job *j, const struct js *weak, const struct js *diversity,
+                         double wall_s)
 {
     struct js *v = js_object();
     struct ledger_stats s = j->ledger ? ledger_stats(j->ledger) : (struct ledger_stats){ 0 };
@@ -200,6 +222,14 @@ static struct js *row_of(const struct job *j, const struct js *weak, double wall
     js_put_whole(v, "pending", (int64_t)j->n_pending);
     js_put_text(v, "stopped", j->stopped);
     js_put(v, "too_weak", js_copy(weak));
+    if (recipe_needs_generator(j->recipe)) {
+        const struct js *mean = js_get(js_get(diversity, "all"), "mean");
+        js_put(v, "collapse", collapse_json(j));
+        if (mean)
+            js_put(v, "diversity", js_copy(mean));
+        else
+            js_put_text(v, "diversity", NULL); /* no answer had a text in it */
+    }
     js_put_real(v, "tok_per_s", s.ask_s > 0 ? (double)s.n_tok / s.ask_s : 0);
     js_put_real(v, "generate_s", s.ask_s);
     js_put_real(v, "cost", cost_of(j));
@@ -224,7 +254,8 @@ static struct js *judge_generator(const struct job *j)
     return list;
 }
 
-static struct js *counts_of(const struct job *j, const struct js *row, const struct js *weak)
+static struct js *counts_of(const struct job *j, const struct js *row, const struct js *weak,
+                            const struct js *diversity)
 {
     struct js *v = js_object(), *variants = js_object();
     js_put(v, "row", js_copy(row));
@@ -241,6 +272,10 @@ static struct js *counts_of(const struct job *j, const struct js *row, const str
     for (size_t i = 0; i < j->recipe->n_prompt; i++)
         js_put(variants, j->recipe->prompt[i].name, rates_json(&j->by_variant[i]));
     js_put(v, "variants", variants);
+    if (recipe_needs_generator(j->recipe)) {
+        js_put(v, "collapse", collapse_json(j));
+        js_put(v, "diversity", js_copy(diversity));
+    }
     return v;
 }
 
@@ -281,7 +316,8 @@ enum st synth_run(const struct synth_conf *conf, struct js **row, struct err *er
 {
     double start = clock_s();
     struct job j;
-    struct js *settings = settings_of(conf), *inputs = NULL, *weak = NULL, *counts = NULL;
+    struct js *settings = settings_of(conf), *inputs = NULL, *weak = NULL, *diversity = NULL,
+              *counts = NULL;
     enum st st = check_price(conf, err);
     if (st == ST_OK)
         st = inputs_of(conf, &inputs, err);
@@ -301,8 +337,9 @@ enum st synth_run(const struct synth_conf *conf, struct js **row, struct err *er
         st = failures(&j, err);
     if (st == ST_OK) {
         weak = judge_generator(&j);
-        *row = row_of(&j, weak, clock_s() - start);
-        counts = counts_of(&j, *row, weak);
+        diversity = diversity_of(&j);
+        *row = row_of(&j, weak, diversity, clock_s() - start);
+        counts = counts_of(&j, *row, weak, diversity);
         st = manifest_write(conf->out, "synth", SYNTH_VERSION, settings, inputs, counts,
                             clock_s() - start, err);
         if (st < 0) {
@@ -315,6 +352,7 @@ out:
     js_free(settings);
     js_free(inputs);
     js_free(weak);
+    js_free(diversity);
     js_free(counts);
     return st == ST_END ? ST_OK : st;
 }

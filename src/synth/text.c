@@ -1,13 +1,22 @@
 /* synth/text.c - see text.h. */
 #include "synth/text.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
+/* By arithmetic: these see every byte of every answer, and calls into the C library for each, which
+ * ask the locale, took most of the time of reading one. */
 static bool is_word_byte(char c)
 {
-    return isalnum((unsigned char)c) || (unsigned char)c >= 128;
+    unsigned u = (unsigned char)c;
+    return (u | 32u) - 'a' < 26u || u - '0' < 10u || u >= 128u;
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
 }
 
 struct word *text_words(struct arena *a, const char *text, size_t n_bytes, size_t *n)
@@ -23,10 +32,22 @@ struct word *text_words(struct arena *a, const char *text, size_t n_bytes, size_
         uint64_t h = 0xcbf29ce484222325u; /* FNV-1a over lower-cased bytes */
         const char *s = p;
         for (; p < end && is_word_byte(*p); p++)
-            h = (h ^ (uint64_t)tolower((unsigned char)*p)) * 0x100000001b3u;
+            h = (h ^ (unsigned char)lower(*p)) * 0x100000001b3u;
         w[(*n)++] = (struct word){ s, (uint32_t)(p - s), h };
     }
     return w;
+}
+
+size_t text_words_end(const char *text, size_t n_bytes, size_t n_words)
+{
+    size_t i = 0;
+    for (; n_words; n_words--) {
+        while (i < n_bytes && !is_word_byte(text[i]))
+            i++;
+        while (i < n_bytes && is_word_byte(text[i]))
+            i++;
+    }
+    return i;
 }
 
 uint64_t words_hash(const struct word *w, size_t n)
@@ -214,15 +235,40 @@ const char *text_line_end(const char *p, const char *end)
     return eol ? eol : end;
 }
 
+/* The phrase stands at `i`, as whole words. */
+static bool stands_at(const char *text, size_t n, size_t i, const char *phrase)
+{
+    if (i && is_word_byte(text[i - 1]))
+        return false;
+    for (; *phrase; phrase++, i++)
+        if (i == n || lower(text[i]) != *phrase)
+            return false;
+    return i == n || !is_word_byte(text[i]);
+}
+
 const char *text_find(const char *text, size_t n, const char *phrase)
 {
-    size_t len = strlen(phrase);
-    for (size_t i = 0; i + len <= n; i++)
-        if (tolower((unsigned char)text[i]) == phrase[0] &&
-            strncasecmp(text + i, phrase, len) == 0 && (i == 0 || !is_word_byte(text[i - 1])) &&
-            (i + len == n || !is_word_byte(text[i + len])))
+    for (size_t i = 0; i < n; i++)
+        if (lower(text[i]) == *phrase && stands_at(text, n, i, phrase))
             return text + i;
     return NULL;
+}
+
+uint64_t text_find_each(const char *text, size_t n_bytes, const char *const *phrase, size_t n)
+{
+    uint64_t found = 0, by_letter[32] = { 0 }; /* phrases by the low bits of their first letter */
+    assert(n <= 64);
+    for (size_t k = 0; k < n; k++)
+        by_letter[phrase[k][0] & 31] |= (uint64_t)1 << k;
+    for (size_t i = 0; i < n_bytes; i++) {
+        if (!is_word_byte(text[i]) || (i && is_word_byte(text[i - 1])))
+            continue;
+        uint64_t left = by_letter[text[i] & 31] & ~found;
+        for (size_t k = 0; k < n && left >> k; k++)
+            if ((left >> k & 1) && stands_at(text, n_bytes, i, phrase[k]))
+                found |= (uint64_t)1 << k;
+    }
+    return found;
 }
 
 struct hashset hashset_new(struct arena *a, size_t n)

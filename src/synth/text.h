@@ -25,6 +25,8 @@ struct word {
 struct word *text_words(struct arena *a, const char *text, size_t n_bytes, size_t *n);
 uint64_t words_hash(const struct word *w, size_t n); /* of n words in a row */
 size_t text_n_words(const char *text, size_t n_bytes);
+/* Where word number n_words ends; n_bytes when there are not so many. */
+size_t text_words_end(const char *text, size_t n_bytes, size_t n_words);
 
 struct span {
     const char *s;
@@ -63,5 +65,8 @@ const char *text_line_end(const char *p, const char *end); /* the newline at or 
 
 /* Case-blind search for an ASCII phrase at word borders; NULL when it is not there. */
 const char *text_find(const char *text, size_t n_bytes, const char *phrase);
+/* The same for up to 64 phrases that begin with a letter, in one pass over the text: bit i is set
+ * where phrase[i] is there. */
+uint64_t text_find_each(const char *text, size_t n_bytes, const char *const *phrase, size_t n);
 
 #endif

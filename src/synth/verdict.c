@@ -128,8 +128,9 @@ bool sentence_is_meta(const char *s, size_t n, const char *source)
                                           "the instruction",
                                           "the instructions",
                                           "the user" };
+    uint64_t found = text_find_each(s, n, phrase, N_OF(phrase));
     for (size_t i = 0; i < N_OF(phrase); i++)
-        if (text_find(s, n, phrase[i]) && !text_find(source, strlen(source), phrase[i]))
+        if ((found >> i & 1) && !text_find(source, strlen(source), phrase[i]))
             return true;
     return false;
 }
@@ -157,10 +158,7 @@ static bool is_refusal(const char *s, size_t n)
         "i'm glad you",       "how can i assist"
     };
     size_t head = n < 200 ? n : 200;
-    for (size_t i = 0; i < N_OF(phrase); i++)
-        if (text_find(s, head, phrase[i]))
-            return true;
-    return false;
+    return text_find_each(s, head, phrase, N_OF(phrase)) != 0;
 }
 
 static bool misses_form(const struct answer *a, const struct recipe *r)

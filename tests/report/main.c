@@ -165,7 +165,9 @@ static void test_page_full(void)
                                         "Tar is a program that combines many files",
                                         "worse (right)",
                                         "hq: paraphrase",
-                                        "61.3 %" };
+                                        "61.3 %",
+                                        "<td class=\"num\">6.2 %</td>",
+                                        "variant &#39;after&#39; collapsed &lt;early&gt;" };
     for (size_t i = 0; i < N_OF(want); i++) {
         bool is_there = strstr(b.s, want[i]) != NULL;
         bool policy = i == 1 || i == 2; /* the policy is our own markup: quotes as they are */

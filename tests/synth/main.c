@@ -47,6 +47,10 @@ static void test_recipe_messages(void)
         { HEAD PROMPT "sampling:\n  top_p: 1.3\n", "line 7: top_p" },
         { HEAD PROMPT "sampling: [1]\n", "line 6" },
         { HEAD PROMPT "limits: {max_similar: 0.2}\n", "line 6: max_similar" },
+        { HEAD PROMPT "collapse: {window: 3}\n", "line 6: window" },
+        { HEAD PROMPT "collapse: {action: panic}\n", "line 6: action" },
+        { HEAD PROMPT "collapse: {max_same_openings: 1}\n", "unknown setting 'max_same_openings'" },
+        { HEAD PROMPT "collapse: {min_distinct_2: 7}\n", "line 6: min_distinct_2" },
         { HEAD PROMPT "parse: {form: json}\n", "line 6: form" },
         { HEAD PROMPT "input: {unit: book}\n", "line 6: unit" },
         { HEAD PROMPT "input: {max_words: 20, min_words: 30}\n",
@@ -175,6 +179,32 @@ static void test_sentences(void)
 }
 
 /* Passages cover the page in order without overlap, none is longer than asked. */
+static void test_words(void)
+{
+    static const char *const phrase[] = { "the text", "as an ai", "in summary", "the" };
+    static const struct {
+        const char *text;
+        uint64_t found;
+    } row[] = { { "The text, as an AI sees it", 1 | 2 | 8 },
+                { "the texts; as an aide; in summary", 4 | 8 },
+                { "bathe text", 0 },
+                { "\xc3\xa9the text", 0 }, /* a letter before it */
+                { "the  text", 8 },
+                { "in summar", 0 },
+                { "", 0 } };
+    for (size_t i = 0; i < N_OF(row); i++) {
+        size_t n = strlen(row[i].text);
+        CHECK(text_find_each(row[i].text, n, phrase, N_OF(phrase)) == row[i].found, "'%s'",
+              row[i].text);
+        for (size_t k = 0; k < N_OF(phrase); k++)
+            CHECK(!text_find(row[i].text, n, phrase[k]) == !(row[i].found >> k & 1), "'%s' in '%s'",
+                  phrase[k], row[i].text);
+    }
+    const char *text = " one, two-three! ";
+    CHECK(text_words_end(text, 17, 0) == 0 && text_words_end(text, 17, 2) == 9, "ends of words");
+    CHECK(text_words_end(text, 17, 3) == 15 && text_words_end(text, 17, 4) == 17, "the last ones");
+}
+
 static void test_passages(void)
 {
     struct strbuf b = { 0 };
@@ -532,6 +562,7 @@ static const struct check_test tests[] = {
     TEST(test_recipe_messages),
     TEST(test_recipe_version_and_render),
     TEST(test_sentences),
+    TEST(test_words),
     TEST(test_passages),
     TEST(test_verdicts),
     TEST(test_qa),
@@ -557,7 +588,8 @@ int main(int argc, char **argv)
                  { kills_test, n_kills_test },
                  { odd_pages_test, n_odd_pages_test },
                  { edit_test, n_edit_test },
-                 { batch_test, n_batch_test } };
+                 { batch_test, n_batch_test },
+                 { monitor_test, n_monitor_test } };
     size_t n = 0;
     for (size_t i = 0; i < N_OF(part); i++)
         for (size_t k = 0; k < part[i].n; k++)

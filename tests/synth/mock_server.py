@@ -24,6 +24,7 @@ lock = threading.Lock()
 class Counts:
     def __init__(self):
         self.seen, self.answered, self.auth, self.begin = {}, {}, set(), time.monotonic()
+        self.collapsed = {}  # prompts with a system line: whether their answer is
         self.out = self.refused = 0
         self.healed = threading.Event()
 
@@ -66,6 +67,14 @@ class Modes:
 
     def storm(self, n, h):
         return n == 1 and (h % 3 == 0 and self.error(429, "slow down", Retry_After="0") or h % 3 == 1 and self.error(500, "oops"))
+
+    def collapse(self, n, h):
+        """From the fifth prompt with a system line on, answers to those begin alike; so they do when asked again."""
+        if len(self.body["messages"]) > 1:
+            with lock:
+                if self.counts.collapsed.setdefault(h, len(self.counts.collapsed) >= 4):
+                    self.opening = "As everybody knows since the old days "
+        return False
 
     def limit(self, n, h):
         """Never more than two at once; says nothing of when to come back."""
@@ -277,6 +286,7 @@ class Handler(Modes, BaseHTTPRequestHandler):
         plain = "prompt" in self.body
         user = self.body["prompt"] if plain else next(m["content"] for m in self.body["messages"] if m["role"] == "user")
         text, finish = write(user, self.mode)
+        text = self.opening + text
         if self.mode.endswith("seeded"):
             text += " Number %d." % (self.body["seed"] if self.mode == "seeded" else time.monotonic_ns())
         choice = {"text": text} if plain else {"message": {"role": "assistant", "content": text}}
@@ -290,6 +300,7 @@ class Handler(Modes, BaseHTTPRequestHandler):
     def do_POST(self):
         self.mode, _ = self.split_path()
         self.counts = counts_of(self.mode)
+        self.opening = ""
         self.body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.prompt = self.body.get("prompt") or "\n".join(m["content"] for m in self.body["messages"])
         key = hashlib.sha256((self.prompt + str(self.body["seed"])).encode()).hexdigest()

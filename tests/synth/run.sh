@@ -167,6 +167,64 @@ sed -i 's/limits: {/limits: {max_similar: 1, /' "$T/near.yaml"
 synth --recipe "$T/near.yaml" --generator "$url" --out "$T/near" >"$T/near.json" || bad "near, allowed"
 [ "$(get "$T/near.json" kept)" = 80 ] || bad "near, allowed: $(cat "$T/near.json")"
 
+# A variant that begins to answer alike: its later pieces go to the other one, and neither the number in flight nor
+# kills change what comes out. The server answers the same prompt the same way for as long as it lives.
+serve 25 collapse
+cat >"$T/two.yaml" <<'END'
+name: two
+purpose: two variants, of which one collapses
+input: {unit: passage, max_words: 110, min_words: 50}
+prompts:
+  - {name: plain, user: "{text}\n\nSay it again."}
+  - {name: system, system: You say things again., user: "{text}"}
+sampling: {max_tok: 240}
+limits: {min_words: 5}
+collapse: {window: 16, action: rotate}
+END
+two() { "$MIXLAW" synth --quiet --recipe "$T/two.yaml" --generator "$url" "$@" "$T/pages.jsonl"; }
+two --out "$T/two1" --in-flight 1 >"$T/two1.json" 2>"$T/two1.err" || bad "collapse: $(cat "$T/two1.err")"
+grep -q "variant 'system' collapsed after 16 texts: same_opening 0.*limit 0.5; its pieces go to the others" "$T/two1.err" ||
+    bad "collapse is not said: $(cat "$T/two1.err")"
+py '
+row, m = json.load(open(sys.argv[1])), json.load(open(sys.argv[2]))["counts"]
+assert row["requests"] == 80 and row["stopped"] is None and len(row["collapse"]) == 1, row
+assert m["diversity"]["variants"]["system"]["texts"] == 16, m["diversity"]["variants"]
+assert m["diversity"]["variants"]["plain"]["texts"] == 64 == m["variants"]["plain"]["n"], m["variants"]
+assert m["diversity"]["variants"]["system"]["worst"]["same_opening"] > 0.5 > m["diversity"]["variants"]["plain"]["worst"]["same_opening"]
+' "$T/two1.json" "$T/two1/manifest.json" || bad "collapse: counts"
+two --out "$T/two9" --in-flight 9 >"$T/two9.json" 2>/dev/null || bad "collapse, 9 in flight"
+cmp -s <(docs "$T/two1") <(docs "$T/two9") || bad "what a collapse leaves depends on the concurrency"
+for _ in $(seq 6); do
+    "$MIXLAW" synth --quiet --recipe "$T/two.yaml" --generator "$url" --out "$T/twok" --in-flight 5 "$T/pages.jsonl" >/dev/null 2>&1 &
+    pid=$!
+    sleep "0.$((RANDOM % 20 + 5))"
+    kill -9 $pid 2>/dev/null
+    wait $pid 2>/dev/null && break
+done
+two --out "$T/twok" --in-flight 5 >"$T/twok.json" 2>/dev/null || bad "collapse, after kills"
+cmp -s <(docs "$T/two1") <(docs "$T/twok") || bad "what a collapse leaves is changed by kills"
+before=$(stat_of "$url" n)
+two --out "$T/two9" >/dev/null 2>&1 || bad "collapse, again"
+[ "$(stat_of "$url" n)" = "$before" ] || bad "a finished run with a collapse asks again"
+sed -i 's/action: rotate/action: stop/' "$T/two.yaml"
+two --out "$T/two9" >"$T/two9.json" 2>/dev/null || bad "collapse, stop"
+[ "$(get "$T/two9.json" requests)" -lt 76 ] || bad "collapse, stop: $(cat "$T/two9.json")"
+sed -i 's/action: stop/action: warn/' "$T/two.yaml"
+two --out "$T/two9" >"$T/two9.json" 2>/dev/null || bad "collapse, warn"
+[ "$(get "$T/two9.json" requests)" = 80 ] || bad "collapse, warn: $(cat "$T/two9.json")"
+sed -i '/name: plain/d; s/action: warn/action: rotate/' "$T/two.yaml"
+two --out "$T/one" --in-flight 3 >"$T/one.json" 2>"$T/one.err" || bad "collapse of the only variant"
+[ "$(get "$T/one.json" stopped)" = collapse ] && [ "$(get "$T/one.json" requests)" -lt 40 ] ||
+    bad "collapse of the only variant: $(cat "$T/one.json")"
+before=$(stat_of "$url" n)
+two --out "$T/one" >"$T/one2.json" 2>/dev/null || bad "collapse of the only variant, again"
+[ "$(stat_of "$url" n)" = "$before" ] && cmp -s "$T/one.json" "$T/one2.json" || bad "a collapsed run is not finished"
+
+# Answers without a text in them have no diversity.
+echo '{"prompt":"*","text":" "}' >"$T/blank.jsonl"
+synth --generator "record:$T/blank.jsonl" --out "$T/blank" >"$T/blank.json" 2>"$T/err" || bad "blank answers: $(cat "$T/err")"
+[ "$(get "$T/blank.json" diversity)" = None ] && [ "$(get "$T/blank.json" kept)" = 0 ] || bad "blank answers: $(cat "$T/blank.json")"
+
 # Outputs that share 13 words with an evaluation document are dropped.
 docs "$T/a" | head -3 >"$T/domain.jsonl"
 synth --decontaminate "$T/domain.jsonl" --generator "$good" --out "$T/a" >"$T/c.json" || bad "decontaminate"

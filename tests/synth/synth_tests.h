@@ -12,5 +12,7 @@ extern const struct check_test forecast_test[];
 extern const size_t n_forecast_test;
 extern const struct check_test survival_test[];
 extern const size_t n_survival_test;
+extern const struct check_test monitor_test[];
+extern const size_t n_monitor_test;
 
 #endif
