@@ -298,3 +298,23 @@ bool hashset_has(const struct hashset *s, uint64_t h)
             return true;
     return false;
 }
+
+size_t text_chat_mark(const char *text, const char **at)
+{
+    static const char *const known[] = { "[INST]", "[/INST]",         "<<SYS>>",
+                                         "</s>",   "<start_of_turn>", "<end_of_turn>" };
+    for (const char *p = strpbrk(text, "<["); p; p = strpbrk(p + 1, "<[")) {
+        *at = p;
+        if (str_starts(p, "<|")) {
+            size_t n = 2;
+            while (isalnum((unsigned char)p[n]) || p[n] == '_')
+                n++;
+            if (n > 2 && str_starts(p + n, "|>"))
+                return n + 2;
+        }
+        for (size_t i = 0; i < N_OF(known); i++)
+            if (str_starts(p, known[i]))
+                return strlen(known[i]);
+    }
+    return 0;
+}

@@ -69,4 +69,8 @@ const char *text_find(const char *text, size_t n_bytes, const char *phrase);
  * where phrase[i] is there. */
 uint64_t text_find_each(const char *text, size_t n_bytes, const char *const *phrase, size_t n);
 
+/* The first "<|im_end|>" or its like of a terminated text, as templates of conversations have them:
+ * its length, 0 when there is none. */
+size_t text_chat_mark(const char *text, const char **at);
+
 #endif

@@ -1,5 +1,4 @@
 /* synth/try.c - `synth try`: a recipe on a few pages, everything shown, nothing written. */
-#include <ctype.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -18,34 +17,13 @@ struct trial {
     void *arg;
 };
 
-/* "<|im_end|>" and its like in a text: the length of the first, 0: none. */
-static size_t chat_mark(const char *text, const char **at)
-{
-    static const char *const known[] = { "[INST]", "[/INST]",         "<<SYS>>",
-                                         "</s>",   "<start_of_turn>", "<end_of_turn>" };
-    for (const char *p = strpbrk(text, "<["); p; p = strpbrk(p + 1, "<[")) {
-        *at = p;
-        if (str_starts(p, "<|")) {
-            size_t n = 2;
-            while (isalnum((unsigned char)p[n]) || p[n] == '_')
-                n++;
-            if (n > 2 && str_starts(p + n, "|>"))
-                return n + 2;
-        }
-        for (size_t i = 0; i < N_OF(known); i++)
-            if (str_starts(p, known[i]))
-                return strlen(known[i]);
-    }
-    return 0;
-}
-
 static void warn_of_mark(const struct item *it)
 {
     const char *at;
-    size_t n = chat_mark(it->source, &at);
+    size_t n = text_chat_mark(it->source, &at);
     if (n)
-        log_warn("document '%s' holds the chat mark '%.*s': sent as plain text, which our engine "
-                 "never takes for a mark; a server may",
+        log_warn("document '%s' holds the chat mark '%.*s': our engine takes it for plain text, a "
+                 "server is sent it with a space inside",
                  it->doc->id, (int)n, at);
 }
 

@@ -6,17 +6,34 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "synth/text.h"
 
 const char *wire_path(const struct gen_request *r)
 {
     return r->raw ? "/completions" : "/chat/completions";
 }
 
+/* Servers read what they are sent with the marks of their template in it: a page that holds one
+ * would end its turn there and give orders. With a space behind its first character it is none. */
+static void put_harmless(struct js *v, const char *key, const char *text)
+{
+    struct strbuf b = { 0 };
+    const char *mark;
+    while (text_chat_mark(text, &mark)) {
+        str_add(&b, text, (size_t)(mark + 1 - text));
+        str_addc(&b, ' ');
+        text = mark + 1;
+    }
+    str_adds(&b, text);
+    js_put_textn(v, key, b.s, b.n);
+    str_release(&b);
+}
+
 static void put_message(struct js *list, const char *role, const char *text)
 {
     struct js *m = js_object();
     js_put_text(m, "role", role);
-    js_put_textn(m, "content", text, strlen(text));
+    put_harmless(m, "content", text);
     js_push(list, m);
 }
 
@@ -34,7 +51,7 @@ static void put_chat(struct js *v, const struct gen_request *r)
 static void put_plain(struct js *v, const struct gen_request *r)
 {
     char *text = xasprintf("%s%s", r->raw, r->prefill ? r->prefill : "");
-    js_put_textn(v, "prompt", text, strlen(text));
+    put_harmless(v, "prompt", text);
     free(text);
 }
 

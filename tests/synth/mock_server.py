@@ -25,7 +25,7 @@ class Counts:
     def __init__(self):
         self.seen, self.answered, self.auth, self.begin = {}, {}, set(), time.monotonic()
         self.collapsed = {}  # prompts with a system line: whether their answer is
-        self.out = self.refused = 0
+        self.out = self.refused = self.marks = 0
         self.healed = threading.Event()
 
 
@@ -278,7 +278,7 @@ class Handler(Modes, BaseHTTPRequestHandler):
             with lock:
                 self.send(200, {"n": sum(c.seen.values()), "prompts": len(c.seen), "answered": sum(c.answered.values()),
                                 "repeated": sum(v > 1 for v in c.answered.values()), "refused": c.refused,
-                                "auth": sorted(c.auth)})
+                                "marks": c.marks, "auth": sorted(c.auth)})
         else:
             self.send(404, {"error": {"message": "no such path"}})
 
@@ -310,6 +310,7 @@ class Handler(Modes, BaseHTTPRequestHandler):
             n = self.counts.seen[key] = self.counts.seen.get(key, 0) + 1
             self.counts.auth.add(self.headers.get("Authorization", ""))
             self.counts.out += 1
+            self.counts.marks += "<|im_" in self.prompt or [m["role"] for m in self.body["messages"]] not in (["user"], ["system", "user"])
         try:
             self.answer(n, key)
         finally:
