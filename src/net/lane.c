@@ -10,9 +10,10 @@ enum {
     MEASURED_MIN = 96 /* and at least: their lengths differ */
 };
 #define ASIDE_MAX_S 60.0
-#define CLIMB 2.0    /* the limit's factor at first */
-#define CLIMB_ON 1.5 /* and later */
-#define RETURN 0.25  /* share of what was added that has to come back as speed */
+#define BACK (1.0 / 16) /* of what may run more, for as many answers, after a halving */
+#define CLIMB 2.0       /* the limit's factor at first */
+#define CLIMB_ON 1.5    /* and later */
+#define RETURN 0.25     /* share of what was added that has to come back as speed */
 
 static void window_begin(struct lane *l)
 {
@@ -125,7 +126,7 @@ void lane_answered(struct lane *l, double now, size_t n_bytes)
 {
     l->n_bad = l->n_aside = 0;
     l->aside_until = 0;
-    l->limit = fmin(l->ceiling, l->limit + 1 / l->limit);
+    l->limit = fmin(l->ceiling, l->limit + fmax(1 / l->limit, BACK));
     if (l->n_max > l->n_start)
         watch(l, now, n_bytes);
 }

@@ -288,10 +288,11 @@ static enum st failures(const struct job *j, struct err *err)
                        j->why_later);
     if (!failed)
         return ST_OK;
-    log_warn("%llu of %llu requests got no answer, the last because: %s",
-             (unsigned long long)failed, (unsigned long long)j->rates.n, j->why);
-    if ((double)failed <= FAILED_MAX * (double)j->rates.n)
+    if ((double)failed <= FAILED_MAX * (double)j->rates.n) {
+        log_warn("%llu of %llu requests got no answer, the last because: %s",
+                 (unsigned long long)failed, (unsigned long long)j->rates.n, j->why);
         return ST_OK;
+    }
     return err_set(
         err, ST_NET,
         "%llu of %llu requests got no answer, the last because: %s; the same command asks "

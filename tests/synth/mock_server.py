@@ -173,6 +173,10 @@ class Modes:
         """Nine megabytes for one in ten."""
         return h % 10 == 5 and self.counts.answered and self.send(200, b" " * (9 << 20) + self.reply())
 
+    def one(self, n, h):
+        """One page that the server will have nothing to do with."""
+        return "unspeakable" in self.prompt and self.error(422, "not that")
+
     def junk(self, n, h):
         """Half an answer at first, and for some no answer ever."""
         if n == 1 and h % 2:
