@@ -22,7 +22,7 @@
 
 enum verdict {
     V_KEPT,
-    V_FAILED,         /* no answer: the line or the server failed; few stay so, many are asked again */
+    V_FAILED,         /* no answer: line or server failed; few stay so, many are asked again */
     V_NO_ROOM,        /* prompt too long for the generator */
     V_FILTERED,       /* the server refused the content */
     V_NO_ROUND_TRIP,  /* of an edit: the tokenizer does not give the page back as it is */
