@@ -314,7 +314,8 @@ class Handler(Modes, BaseHTTPRequestHandler):
             n = self.counts.seen[key] = self.counts.seen.get(key, 0) + 1
             self.counts.auth.add(self.headers.get("Authorization", ""))
             self.counts.out += 1
-            self.counts.marks += "<|im_" in self.prompt or [m["role"] for m in self.body["messages"]] not in (["user"], ["system", "user"])
+            roles = [m["role"] for m in self.body.get("messages", [])]
+            self.counts.marks += "<|im_" in self.prompt or roles not in ([], ["user"], ["system", "user"])
         try:
             self.answer(n, key)
         finally:
