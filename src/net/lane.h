@@ -11,11 +11,11 @@
  * How many at once: limit. A server that says 429 or 503 bears too many: half as many from then on,
  * and none before its Retry-After; one that falls silent, one less. Answers let more
  * out again, a sixteenth (one at least) a round of all, up to the ceiling. What was out when the
- * last halving came does not count again. With n_max above n_start the ceiling is looked for. A window is as many
- * answers as the limit to warm up, and twice as many, 96 at least, that are measured. While
- * doubling the limit makes the answers' bytes come 1.25 times as fast it is doubled; else it goes
- * back, and every eighth window tries half as many again, which has to bring an eighth. A halving
- * lowers the ceiling to 3/4 of where it happened.
+ * last halving came does not count again. With n_max above n_start the ceiling is looked for. A
+ * window is as many answers as the limit to warm up, and twice as many, 96 at least, that are
+ * measured. While doubling the limit makes the answers' bytes come 1.25 times as fast it is
+ * doubled; else it goes back, and every eighth window tries half as many again, which has to bring
+ * an eighth. A halving lowers the ceiling to 3/4 of where it happened.
  *
  *     8, answers come faster at 16, 32, 64, no faster at 128: 64 ... 96, no faster: 64 ...
  */
