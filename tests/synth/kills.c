@@ -212,12 +212,12 @@ static void test_kill_anywhere(void)
 {
     struct err err;
     struct rng rng;
+    if (!getenv("MIXLAW"))
+        SKIP("MIXLAW names no program to kill");
     char *dir = path_join(check_dir(), "kills"), *want = path_join(dir, "want"),
          *out = path_join(dir, "out"), *record = NULL;
     long n_calls = 0, n;
     int status = 0, n_kill = 0, n_folder = 0;
-    if (!getenv("MIXLAW"))
-        SKIP("MIXLAW names no program to kill");
     NEED(prepare(dir, &record), "no input");
     bool whole = !killed_at(start(dir, want, record, true), NEVER, &status, &n_calls);
     if (WIFEXITED(status) && WEXITSTATUS(status) == NO_PTRACE)
