@@ -63,7 +63,7 @@ static void put_extra(struct js *v, const struct gen_request *r)
     js_put_real(v, "min_p", p->min_p);
     js_put_real(v, "repetition_penalty", p->repetition_penalty);
     js_put_real(v, "repeat_penalty", p->repetition_penalty); /* llama-server's name for it */
-    js_put_whole(v, "repeat_last_n", p->max_tok); /* the whole answer, as our own engine does it */
+    js_put_whole(v, "repeat_last_n", p->max_tok); /* the whole answer, and here the prompt's end */
     if (r->raw)
         return;
     struct js *template = js_object();
