@@ -200,6 +200,8 @@ enum st job_open(struct job *j, const struct synth_conf *conf, struct err *err)
                                        .distinct = conf->count_distinct };
         st = pages_open(&j->pages, &pc, err);
     }
+    if (!recipe_needs_generator(j->recipe) && conf->generator)
+        log_info("recipe '%s' asks nobody: --generator is not used", j->recipe->name);
     if (st == ST_OK && recipe_needs_generator(j->recipe))
         st = open_generator(j, err);
     return st;
